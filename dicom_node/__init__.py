@@ -1,0 +1,1 @@
+"""The DICOM node: receives studies, has them analysed, sends the results back."""

@@ -1,0 +1,162 @@
+"""``sifnode …``: parsing and printing only. JSON and answers on stdout, logs on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dicom_node import logs
+from dicom_node.config import Config, load
+from sifdetect import __version__
+from sifdetect.errors import ConfigurationError, SifdetectError, UsageError
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 130 or that of the error (see ``sifdetect.errors``)."""
+    options = _parser().parse_args(arguments)
+    try:
+        config = load(options.config, command_line=_overrides(options))
+        logs.set_up(config.log.level)
+        return int(options.run(config, options) or 0)
+    except SifdetectError as error:
+        print(f"sifnode: {error}", file=sys.stderr)
+        return error.exit_code
+    except PermissionError as error:
+        print(f"sifnode: {error.filename} is not for this user to read.", file=sys.stderr)
+        return ConfigurationError.exit_code
+    except KeyboardInterrupt:
+        print("sifnode: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _serve(config: Config, _: argparse.Namespace) -> int:
+    from dicom_node.service import serve  # noqa: PLC0415  # heavy; --help must not wait for it
+
+    serve(config, ready=_print_ready)
+    leave()
+    return 0
+
+
+def leave() -> None:
+    """End the process now: threads of associations and jobs would keep it, and may be cut off."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _print_ready(status: dict[str, Any]) -> None:
+    print(json.dumps({"event": "ready", **status}), flush=True)
+
+
+def _status(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.status import as_lines, status_of  # noqa: PLC0415  # as above
+
+    status = status_of(config.storage.folder)
+    if options.id:
+        status["studies"] = [
+            study for study in status["studies"] if study["study_instance_uid"] == options.id
+        ]
+        if not status["studies"]:
+            raise UsageError(f"There is no study {options.id!r}", hint="Ask without an ID")
+    _show(status, as_lines(status), options)
+    return 0
+
+
+def _check(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.checks import check_all  # noqa: PLC0415  # as above
+
+    checks = check_all(config)
+    lines = [f"{one.name}: {one.trouble or 'ok'}" for one in checks]
+    _show([asdict(one) for one in checks], lines, options)
+    return next((one.exit_code for one in checks if one.trouble), 0)
+
+
+def _echo(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.send import echo  # noqa: PLC0415  # as above
+
+    destination = config.destination.get(options.name)
+    if destination is None:
+        known = ", ".join(sorted(config.destination)) or "none"
+        raise UsageError(f"There is no destination {options.name!r}", hint=f"Known: {known}")
+    echo(
+        destination,
+        own_title=config.dicom.ae_title,
+        timeout_seconds=config.send.timeout_seconds,
+    )
+    _show({"destination": options.name, "answered": True}, [f"{options.name} answered"], options)
+    return 0
+
+
+def _retry(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.jobs import retry  # noqa: PLC0415  # as above
+
+    report = retry(config.storage.folder, options.id)
+    line = f"report {report.manifest_hash} is done again"
+    _show({"report": report.manifest_hash}, [line], options)
+    return 0
+
+
+def _queue_list(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.jobs import list_jobs  # noqa: PLC0415  # as above
+
+    jobs = list_jobs(config.storage.folder)
+    lines = [f"{job.status:9} {job.id}" for job in jobs] or ["no job waits, runs or is dead"]
+    _show([asdict(job) for job in jobs], lines, options)
+    return 0
+
+
+def _show(document: Any, lines: list[str], options: argparse.Namespace) -> None:
+    print(json.dumps(document) if options.json else "\n".join(lines))
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, str]:
+    keys = {"ae_title": "dicom.ae_title", "port": "dicom.port", "http_port": "http.port"}
+    given = {keys[name]: getattr(options, name, None) for name in keys}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sifnode",
+        description="Receives studies, has them analysed, sends the results back. Research use.",
+    )
+    parser.add_argument("--version", action="version", version=f"sifnode {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, help="TOML file (or SIFNODE_CONFIG)")
+    answers = argparse.ArgumentParser(add_help=False, parents=[common])
+    answers.add_argument("--json", action="store_true", help="answer as JSON")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", parents=[common], help="run the node")
+    serve.add_argument("--ae-title", metavar="T")
+    serve.add_argument("--port", metavar="N", help="DICOM port; 0 lets the system choose")
+    serve.add_argument("--http-port", metavar="N", help="port of the health checks")
+    serve.set_defaults(run=_serve)
+    status = commands.add_parser("status", parents=[answers], help="what became of each study")
+    status.add_argument("id", nargs="?", metavar="ID", help="Study Instance UID")
+    status.set_defaults(run=_status)
+    check = commands.add_parser("check", parents=[answers], help="try folder, ports, destinations")
+    check.set_defaults(run=_check)
+    echo = commands.add_parser("echo", parents=[answers], help="C-ECHO to a destination")
+    echo.add_argument("name", metavar="NAME")
+    echo.set_defaults(run=_echo)
+    retry = commands.add_parser("retry", parents=[answers], help="have a report done again")
+    retry.add_argument("id", metavar="ID", help="Study Instance UID or the name of a job")
+    retry.set_defaults(run=_retry)
+    queue = commands.add_parser("queue", help="the jobs")
+    queues = queue.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = queues.add_parser("list", parents=[answers], help="jobs that wait, run or are dead")
+    listing.set_defaults(run=_queue_list)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+"""The node's settings: one TOML file, each key overridable by an environment variable.
+
+Order of precedence: defaults, file, environment (``SIFNODE_SECTION_KEY``), command line. A finished
+``Config`` is a valid one: what cannot be meant is refused with the place where it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dicom_node.settings import build, from_text, kind_of
+from sifdetect.errors import ConfigurationError
+
+PREFIX = "SIFNODE_"
+FILE_VARIABLE = "SIFNODE_CONFIG"
+
+_AE_TITLE = r"(?=.*[^ ])[ -\[\]-~]{1,16}"  # PS3.5 6.2: AE, 16 characters, no backslash
+_CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+)?"
+_DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
+_HOST = r"[A-Za-z0-9._:-]{1,253}"
+_OUTPUT = r"sr|seg|summary"
+
+
+def _text(default: str, pattern: str) -> Any:
+    return field(default=default, metadata={"pattern": pattern})
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def _texts(default: tuple[str, ...], pattern: str) -> Any:
+    return field(default=default, metadata={"pattern": pattern})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomConfig:
+    """How the node listens. ``allowed_callers``: ``AE`` or ``AE@ADDRESS``; empty lets all in."""
+
+    ae_title: str = _text("SIFDETECT", _AE_TITLE)
+    bind: str = _text("127.0.0.1", _HOST)
+    port: int = _number(11112, 0, 65535)
+    check_called_ae: bool = True
+    allowed_callers: tuple[str, ...] = _texts((), _CALLER)
+    max_associations: int = _number(20, 1, 1000)
+    max_pdu_bytes: int = _number(131072, 4096, 1048576)
+    timeout_seconds: float = _number(60.0, 1, 3600)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpConfig:
+    """Health checks for those who operate the node."""
+
+    enabled: bool = True
+    bind: str = _text("127.0.0.1", _HOST)
+    port: int = _number(8112, 0, 65535)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageConfig:
+    """Where the spool lies, and for how long images stay in it after their report went out."""
+
+    folder: Path = Path()
+    min_free_mb: int = _number(1024, 0, 10**9)
+    keep_hours: float = _number(168.0, 0, 24 * 3660)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """When a study counts as complete: no instance for ``quiet_seconds``, or the cap is reached."""
+
+    quiet_seconds: float = _number(30.0, 0.1, 86400)
+    max_wait_seconds: float = _number(1800.0, 1, 86400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisConfig:
+    """What is made of a study, and with what."""
+
+    outputs: tuple[str, ...] = _texts(("sr", "seg", "summary"), _OUTPUT)
+    engine: str = _text("auto", r"auto|openvino|torch")
+    device: str = _text("cpu", r"cpu|cuda(:\d+)?")
+    timeout_seconds: float = _number(1800.0, 1, 86400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendConfig:
+    """Attempt n waits min(first · 2^n, max) seconds, until ``give_up_hours`` have passed."""
+
+    first_retry_seconds: float = _number(30.0, 0.1, 86400)
+    max_retry_seconds: float = _number(900.0, 0.1, 86400)
+    give_up_hours: float = _number(72.0, 0, 24 * 366)
+    timeout_seconds: float = _number(60.0, 1, 3600)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobsConfig:
+    """How often the job engine looks for work, and how often the spool is compared with it."""
+
+    poll_seconds: float = _number(1.0, 0.02, 60)
+    reconcile_seconds: float = _number(180.0, 0.5, 86400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogConfig:
+    """Which events are written to standard error."""
+
+    level: str = _text("info", r"debug|info|warning|error")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """A storage SCP that gets the results. ``calling_ae_title`` empty: the node's own."""
+
+    host: str = _text("", _HOST)
+    port: int = _number(104, 1, 65535)
+    ae_title: str = _text("ANY-SCP", _AE_TITLE)
+    calling_ae_title: str = _text("", rf"|{_AE_TITLE}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of one node."""
+
+    dicom: DicomConfig = field(default_factory=DicomConfig)
+    http: HttpConfig = field(default_factory=HttpConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    study: StudyConfig = field(default_factory=StudyConfig)
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    send: SendConfig = field(default_factory=SendConfig)
+    jobs: JobsConfig = field(default_factory=JobsConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    destination: dict[str, Destination] = field(
+        default_factory=dict, metadata={"name": _DESTINATION_NAME}
+    )
+
+
+def default_folder(environment: Mapping[str, str]) -> Path:
+    """``$XDG_STATE_HOME/sifnode``, or ``~/.local/state/sifnode`` (XDG Base Directory 0.8)."""
+    state = environment.get("XDG_STATE_HOME", "")
+    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return base / "sifnode"
+
+
+def load(
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    command_line: Mapping[str, str] | None = None,
+) -> Config:
+    """The settings from ``file`` (or the one that ``SIFNODE_CONFIG`` names), and what overrides it.
+
+    Args:
+        command_line: values as text by ``section.key``, such as ``{"dicom.port": "0"}``.
+
+    Raises:
+        ConfigurationError: the file is missing or no TOML, a key is unknown, a value is not of its
+            type or out of range.
+    """
+    environment = os.environ if environment is None else environment
+    if file is None and environment.get(FILE_VARIABLE):
+        file = Path(environment[FILE_VARIABLE])
+    document = _read(file) if file else {}
+    for variable, value in sorted(environment.items()):
+        if variable.startswith(PREFIX) and variable != FILE_VARIABLE:
+            _override(document, _path_of(variable, document), value, source=variable)
+    for dotted, value in (command_line or {}).items():
+        _override(document, tuple(dotted.split(".")), value, source=f"the command line: {dotted}")
+    storage = document.setdefault("storage", {})
+    if isinstance(storage, dict):
+        storage.setdefault("folder", str(default_folder(environment)))
+    where = str(file) if file else "the settings"
+    config = build(Config, document, where=where)
+    assert isinstance(config, Config)
+    _check_whole(config, where)
+    return config
+
+
+def retry_delay_seconds(send: SendConfig, attempt: int) -> float:
+    """How long to wait after failed attempt number ``attempt`` (0 is the first)."""
+    return float(min(send.first_retry_seconds * 2.0 ** min(attempt, 60), send.max_retry_seconds))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {error.strerror}", hint="Check the path given to --config"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} is not valid TOML: {error}") from error
+
+
+def _path_of(variable: str, document: Mapping[str, Any]) -> tuple[str, ...]:
+    """``SIFNODE_DICOM_PORT`` → dicom, port; ``SIFNODE_DESTINATION_PACS_PORT`` → three parts."""
+    section, _, key = variable.removeprefix(PREFIX).lower().partition("_")
+    if section != "destination":
+        return section, key
+    for known in sorted((f.name for f in fields(Destination)), key=len, reverse=True):
+        name = key.removesuffix(f"_{known}")
+        if name != key:
+            return section, _destination_name(name, document), known
+    return section, key
+
+
+def _destination_name(name: str, document: Mapping[str, Any]) -> str:
+    present = document.get("destination", {})
+    for candidate in present if isinstance(present, dict) else ():
+        if candidate.lower().replace("-", "_") == name:
+            return str(candidate)
+    return name.upper().replace("_", "-")
+
+
+def _override(document: dict[str, Any], path: tuple[str, ...], value: str, *, source: str) -> None:
+    plain = from_text(value, kind_of(Config, path, where=source), where=source)
+    target = document
+    for part in path[:-1]:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise ConfigurationError(f"{part} should be a table of keys, not {target!r}")
+    target[path[-1]] = plain
+
+
+def _check_whole(config: Config, where: str) -> None:
+    study = config.study
+    if study.max_wait_seconds < study.quiet_seconds:
+        raise ConfigurationError(
+            f"{where}: study.max_wait_seconds ({study.max_wait_seconds}) is shorter than "
+            f"study.quiet_seconds ({study.quiet_seconds})"
+        )
+    for name, destination in config.destination.items():
+        if not destination.host:
+            raise ConfigurationError(f"{where}: destination.{name} has no host")

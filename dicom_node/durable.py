@@ -1,0 +1,79 @@
+"""Files that are either there whole, on the disk, or not there at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+PARTIAL = ".part"
+"""Ending of a file that is still being written; what a kill leaves behind is swept by its name."""
+
+
+def write_partial(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write and sync a file that a rename is to put in its place; nothing is left on failure.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        with path.open("xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Rename ``partial`` to ``path`` and sync the folder that now holds it."""
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of ``path`` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and what it lies in, each synced into its parent."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Put ``document`` at ``path``, durably and at once."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}{PARTIAL}")
+    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    write_partial(partial, [text.encode()])
+    put_in_place(partial, path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The document at ``path``, or None where there is none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    assert isinstance(document, dict)
+    return document

@@ -1,0 +1,111 @@
+"""What both directions of the DICOM network need."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any, cast
+
+from pynetdicom import _config, evt
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+from dicom_node import logs
+
+_PDU_HEADER_BYTES = 6  # PS3.8 9.3.1: type, reserved, length
+_PDU_TYPES = range(1, 8)
+_ASSOCIATION_PDU_BYTES = 1 << 20
+"""Room for an A-ASSOCIATE-RQ with 128 presentation contexts, whatever the limit on data PDUs."""
+
+
+def prepare_library() -> None:
+    """Settings of pynetdicom that hold for the whole process.
+
+    Describing every PDU in the log costs time and quotes data sets; sending a file in chunks keeps
+    its bytes as they are.
+    """
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.STORE_SEND_CHUNKED_DATASET = True
+
+
+def send_without_delay(event: evt.Event) -> None:
+    """Switch Nagle's algorithm off: with delayed acknowledgements it costs 40 ms an instance."""
+    transport = event.assoc.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def hang_up(association: Association) -> None:
+    """End an association from this side, whether or not it was ever asked for."""
+    if association.is_established:
+        association._abort_nonblocking()
+    elif isinstance(association.dul.socket, BoundedSocket):
+        association.dul.socket.close()
+        _wake(association)
+
+
+class Server(ThreadedAssociationServer):
+    """A server whose troubles go into the log."""
+
+    def handle_error(self, *_: object) -> None:
+        """Say what kind of trouble a connection made."""
+        logs.error("connection failed", error=type(sys.exception()).__name__)
+
+
+class BoundedHandler(RequestHandler):
+    """Gives each association a bounded socket."""
+
+    def _create_association(self) -> Association:
+        association = super()._create_association()
+        association.dul.event_queue.queue.clear()  # the first socket has announced itself
+        bounded = BoundedSocket(association, client_socket=cast(socket.socket, self.request))
+        association.dul.socket = bounded
+        return association
+
+
+class BoundedSocket(AssociationSocket):
+    """A socket that hangs up on what is no DICOM, and on a PDU that declares too great a length.
+
+    The library would answer the first with aborts until it stumbles over its own state, buffer the
+    second without bound, and keep a thread for a visitor that has left without a word.
+    """
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """So many bytes, or fewer where the peer has gone.
+
+        Raises:
+            ConnectionAbortedError: what the peer says is no DICOM, or too long.
+        """
+        if nr_bytes > max(self.assoc.ae.maximum_pdu_size, _ASSOCIATION_PDU_BYTES):
+            raise self._hung_up("PDU longer than the limit")
+        received = self._read(nr_bytes)
+        if nr_bytes == _PDU_HEADER_BYTES and received and received[0] not in _PDU_TYPES:
+            raise self._hung_up("not DICOM")
+        if not received and nr_bytes:
+            _wake(self.assoc)
+        return received
+
+    def _hung_up(self, reason: str) -> OSError:
+        logs.warning("connection dropped", reason=reason, address=self.assoc.requestor.address)
+        self._shutdown_socket()  # not close(): the error is what tells the library, and once only
+        self.socket, self._is_connected = None, False
+        _wake(self.assoc)
+        return ConnectionAbortedError(reason)
+
+    def _read(self, nr_bytes: int) -> bytearray:
+        received = bytearray(nr_bytes)
+        view, read = memoryview(received), 0
+        while read < nr_bytes:
+            count = cast(socket.socket, self.socket).recv_into(view[read:])
+            if not count:
+                break
+            read += count
+        view.release()
+        del received[read:]
+        return received
+
+
+def _wake(association: Association) -> None:
+    """Tell an association that still waits for its request that none will come."""
+    if association.requestor.primitive is None:
+        cast(Any, association.dul.to_user_queue).put(None)

@@ -1,0 +1,195 @@
+"""The spool: instances on disk, safe before the sender is told so. The truth of what was received.
+
+``studies/<SHA-256 of the Study Instance UID>/`` holds ``study.json`` and one folder for each kind
+of instance; a file is called ``<SHA-256 of the SOP Instance UID>.<SHA-256 of the content>.dcm``.
+The same UID with other content never replaces the first: it is kept beside, in ``conflicts``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import sha256
+from pathlib import Path
+
+from dicom_node.durable import (
+    PARTIAL,
+    make_folder,
+    put_in_place,
+    read_json,
+    write_json,
+    write_partial,
+)
+from dicom_node.intake import Header, Kind, name_of
+from dicom_node.reports import Report, reports_of
+
+_REMEMBERED_STUDIES = 64
+_SUFFIX = ".dcm"
+
+
+class Stored(Enum):
+    """What became of an instance."""
+
+    NEW = "new"
+    SAME = "same"
+    CONFLICT = "conflict"
+
+
+@dataclass
+class _Index:
+    """Which content is held of each SOP Instance UID of one study, by their hashes."""
+
+    digests: dict[str, str]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """What the spool holds of one study."""
+
+    path: Path
+    study_instance_uid: str
+
+    def names(self, kind: Kind) -> list[str]:
+        """File names of the instances of one kind, sorted."""
+        return _names(self.path / kind.value)
+
+    def conflicts(self) -> list[str]:
+        """File names of instances that came with a known UID and other content."""
+        return _names(self.path / "conflicts")
+
+    def reports(self) -> list[Report]:
+        """The study's reports, oldest first."""
+        return reports_of(self.path)
+
+    def unfinished(self) -> list[Report]:
+        """The reports that have no terminal marker, in no order."""
+        found = (Report(path.parent) for path in self.path.glob("reports/*/manifest.json"))
+        return [report for report in found if report.marker is None]
+
+
+class Spool:
+    """The instances of all studies below one folder; threads may store at the same time.
+
+    One process at a time may store into a folder: the caller holds its lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._studies = folder / "studies"
+        self._incoming = folder / "incoming"
+        self._indices: OrderedDict[str, _Index] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make the folders, and remove what a killed predecessor left unfinished.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        make_folder(self._studies)
+        make_folder(self._incoming)
+        for leftover in self._incoming.glob(f"*{PARTIAL}"):
+            leftover.unlink()
+
+    def free_bytes(self) -> int:
+        """Room left on the disk that holds the spool."""
+        return shutil.disk_usage(self.folder).free
+
+    def store(self, header: Header, kind: Kind, chunks: tuple[bytes, ...]) -> Stored:
+        """Keep one instance; when this returns it survives a power cut.
+
+        Args:
+            chunks: the file's bytes, in order.
+
+        Raises:
+            OSError: the disk is full or fails; nothing is left of the instance then.
+        """
+        content = sha256()
+        for chunk in chunks:
+            content.update(chunk)
+        identity, digest = name_of(header.sop_instance_uid), content.hexdigest()
+        index = self._index(header.study_instance_uid)
+        if index.digests.get(identity) == digest:
+            return Stored.SAME
+        partial = self._incoming / f"{identity}.{os.urandom(8).hex()}{PARTIAL}"
+        write_partial(partial, chunks)
+        folder = self._study_path(header.study_instance_uid)
+        with index.lock:
+            held = index.digests.get(identity)
+            if held == digest:
+                partial.unlink()
+                return Stored.SAME
+            target = folder / (kind.value if held is None else "conflicts")
+            self._enter(partial, target / f"{identity}.{digest}{_SUFFIX}")
+            index.digests.setdefault(identity, digest)
+        return Stored.NEW if held is None else Stored.CONFLICT
+
+    def studies(self) -> Iterator[StudyFolder]:
+        """Every study in the spool."""
+        for path in sorted(self._studies.iterdir()):
+            document = read_json(path / "study.json") if path.is_dir() else None
+            if document is not None:
+                yield StudyFolder(path, document["study_instance_uid"])
+
+    def study(self, study_instance_uid: str) -> StudyFolder:
+        """What is held of one study, which may be nothing."""
+        return StudyFolder(self._study_path(study_instance_uid), study_instance_uid)
+
+    def remove_instances(self, study: StudyFolder, names: list[str]) -> None:
+        """Remove images by name, and all instances that are none; reports stay."""
+        index = self._index(study.study_instance_uid)
+        with index.lock:
+            doomed = [study.path / Kind.IMAGE.value / name for name in names]
+            for kind in ("others", "returned", "conflicts"):
+                doomed += [study.path / kind / name for name in _names(study.path / kind)]
+            for path in doomed:
+                path.unlink(missing_ok=True)
+            index.digests = _digests(study.path)
+
+    def _study_path(self, study_instance_uid: str) -> Path:
+        return self._studies / name_of(study_instance_uid)
+
+    def _index(self, study_instance_uid: str) -> _Index:
+        path = self._study_path(study_instance_uid)
+        with self._lock:
+            index = self._indices.get(path.name)
+            if index is None:
+                if not (path / "study.json").exists():
+                    make_folder(path)
+                    write_json(path / "study.json", {"study_instance_uid": study_instance_uid})
+                index = self._indices[path.name] = _Index(_digests(path))
+            self._indices.move_to_end(path.name)
+            self._forget_oldest()
+            return index
+
+    def _forget_oldest(self) -> None:
+        for name, index in list(self._indices.items())[:-_REMEMBERED_STUDIES]:
+            if not index.lock.locked():
+                del self._indices[name]
+
+    def _enter(self, partial: Path, target: Path) -> None:
+        try:
+            make_folder(target.parent)
+            put_in_place(partial, target)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob(f"*{_SUFFIX}"))
+
+
+def _digests(study: Path) -> dict[str, str]:
+    held = {}
+    for kind in Kind:
+        for name in _names(study / kind.value):
+            identity, digest = name.removesuffix(_SUFFIX).split(".")
+            held[identity] = digest
+    return held

@@ -1,0 +1,231 @@
+"""What each stage does to the spool: close, analyse, deliver, finish, clean. No job engine here.
+
+Each stage may be repeated after a kill at any point: it looks at the spool first, and what is done
+stays done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dicom_node import logs
+from dicom_node.analysis import Outcome
+from dicom_node.config import Config, Destination, retry_delay_seconds
+from dicom_node.intake import Kind
+from dicom_node.reports import Marker, Report, open_report, report_of
+from dicom_node.send import Answer, send
+from dicom_node.spool import Spool
+from sifdetect.errors import NetworkError
+
+_REPLACEABLE = (None, Marker.SENT, Marker.UNDELIVERED)
+
+
+class Analyse(Protocol):
+    """Analyses the images of one study into an empty folder."""
+
+    def __call__(self, images: Sequence[Path], out: Path) -> Outcome:
+        """Raises OSError where results cannot be written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """What came of closing a study: the report that is due, if there is one.
+
+    Attributes:
+        manifest_hash: names the report; empty where the study holds no image.
+        due: whether there is something to analyse or to send.
+    """
+
+    manifest_hash: str
+    due: bool
+
+
+class Stages:
+    """The work of the node, over one spool."""
+
+    def __init__(
+        self, config: Config, *, spool: Spool, analyse: Analyse, now: Callable[[], float]
+    ) -> None:
+        self._config = config
+        self._spool = spool
+        self._analyse = analyse
+        self._now = now
+
+    def close(self, study_instance_uid: str) -> Closed:
+        """Say which images the report on a study rests on."""
+        study = self._spool.study(study_instance_uid)
+        names = study.names(Kind.IMAGE)
+        if not names:
+            return Closed(manifest_hash="", due=False)
+        report = open_report(study.path, names)
+        if report.marker is None and _is_remainder(report, study.reports()):
+            report.mark(
+                Marker.WITHHELD,
+                reason="Images came after the others were removed; send the whole study again",
+            )
+            logs.warning("report withheld", study=study_instance_uid, images=len(names))
+        due = report.marker is None
+        event = "study closed" if due else "study unchanged"
+        logs.info(event, study=study_instance_uid, report=report.manifest_hash, images=len(names))
+        return Closed(manifest_hash=report.manifest_hash, due=due)
+
+    def analyse(self, study_instance_uid: str, manifest_hash: str) -> bool:
+        """Make the results, unless they are there; returns whether there are objects to send.
+
+        Raises:
+            OSError: the results could not be written; another attempt may succeed.
+        """
+        report = self.report(study_instance_uid, manifest_hash)
+        if self._is_over(study_instance_uid, report):
+            return False
+        if report.outcome is None:
+            work = report.begin_results()
+            outcome = self._analyse(report.images, work)
+            report.finish_results(work, outcome.as_document())
+            logs.info(
+                "study analysed",
+                study=study_instance_uid,
+                report=manifest_hash,
+                state=outcome.state,
+                exit_code=outcome.exit_code,
+                seconds=outcome.seconds,
+            )
+        if not report.objects:
+            report.mark(Marker.FAILED, reason=(report.outcome or {}).get("reason", ""))
+        return bool(report.objects)
+
+    def deliver(self, study_instance_uid: str, manifest_hash: str, destination: str) -> float:
+        """Send what a destination has not accepted yet; returns seconds to wait for the next try.
+
+        0 means that there is none: all is accepted, or too old, or there is a newer report.
+        """
+        report = self.report(study_instance_uid, manifest_hash)
+        peer = self._config.destination.get(destination)
+        if peer is None or self._is_over(study_instance_uid, report):
+            return 0.0
+        known = report.delivery(destination) or {"first_attempt_at": self._now(), "attempts": 0}
+        answers = dict(known.get("objects", {}))
+        left = [path for path in report.objects if not _is_accepted(answers.get(path.name))]
+        error, fresh = self._send(peer, left) if left else ("", [])
+        answers |= {answer.name: _as_document(answer) for answer in fresh}
+        delivered = all(_is_accepted(answers.get(path.name)) for path in report.objects)
+        too_old = self._now() - known["first_attempt_at"] >= self._config.send.give_up_hours * 3600
+        document = known | {
+            "destination": destination,
+            "attempts": known["attempts"] + 1,
+            "last_attempt_at": self._now(),
+            "objects": answers,
+            "error": error,
+            "state": "delivered" if delivered else "given up" if too_old else "waiting",
+        }
+        report.record_delivery(destination, document)
+        _log_delivery(study_instance_uid, document, fresh)
+        if delivered or too_old:
+            return 0.0
+        return retry_delay_seconds(self._config.send, known["attempts"])
+
+    def destinations(self) -> list[str]:
+        """Who gets the results."""
+        return sorted(self._config.destination)
+
+    def is_delivered(self, study_instance_uid: str, manifest_hash: str, destination: str) -> bool:
+        """Whether a destination has accepted everything."""
+        known = self.report(study_instance_uid, manifest_hash).delivery(destination)
+        return known is not None and known["state"] == "delivered"
+
+    def finish(self, study_instance_uid: str, manifest_hash: str) -> bool:
+        """Set the terminal marker once no destination waits; returns whether it is set."""
+        report = self.report(study_instance_uid, manifest_hash)
+        states = {
+            name: (report.delivery(name) or {}).get("state") for name in self._config.destination
+        }
+        if any(state not in ("delivered", "given up") for state in states.values()):
+            return report.marker is not None
+        given_up = sorted(name for name, state in states.items() if state == "given up")
+        marker = Marker.UNDELIVERED if given_up else Marker.SENT
+        report.mark(marker, destinations=sorted(states), given_up=given_up)
+        return True
+
+    def clean(self, study_instance_uid: str, manifest_hash: str) -> None:
+        """Remove the instances that a finished report rests on; the report itself stays."""
+        report = self.report(study_instance_uid, manifest_hash)
+        study = self._spool.study(study_instance_uid)
+        if report.marker in (Marker.SENT, Marker.SUPERSEDED) and not _open(study.reports()):
+            self._spool.remove_instances(study, report.image_names)
+            logs.info("instances removed", study=study_instance_uid, report=manifest_hash)
+
+    def fail(self, study_instance_uid: str, manifest_hash: str, reason: str) -> None:
+        """End a report whose job is dead, so that it is seen and can be retried."""
+        self.report(study_instance_uid, manifest_hash).mark(Marker.FAILED, reason=reason)
+        logs.error("report failed", study=study_instance_uid, report=manifest_hash)
+
+    def report(self, study_instance_uid: str, manifest_hash: str) -> Report:
+        """The report of that hash on that study."""
+        return report_of(self._spool.study(study_instance_uid).path, manifest_hash)
+
+    def _is_over(self, study_instance_uid: str, report: Report) -> bool:
+        if report.marker is not None:
+            return True
+        reports = self._spool.study(study_instance_uid).reports()
+        newer = [other for other in reports if other.sequence > report.sequence]
+        if any(other.marker in _REPLACEABLE for other in newer):
+            report.mark(Marker.SUPERSEDED, by=newer[-1].manifest_hash)
+            return True
+        return False
+
+    def _send(self, peer: Destination, files: list[Path]) -> tuple[str, list[Answer]]:
+        try:
+            answers = send(
+                peer,
+                files,
+                own_title=self._config.dicom.ae_title,
+                timeout_seconds=self._config.send.timeout_seconds,
+            )
+        except NetworkError as error:
+            return error.reason, []
+        except Exception as error:  # noqa: BLE001  # a broken chain of attempts would lose the report
+            return f"Sending failed with {type(error).__name__}", []
+        return "", answers
+
+
+def _is_remainder(report: Report, reports: list[Report]) -> bool:
+    """Whether images of an earlier report are gone, so that this one would rest on the rest."""
+    earlier = [
+        other
+        for other in reports
+        if other.sequence < report.sequence and other.marker is not Marker.WITHHELD
+    ]
+    return bool(earlier) and not earlier[-1].identities <= report.identities
+
+
+def _open(reports: list[Report]) -> bool:
+    return any(report.marker is None for report in reports)
+
+
+def _is_accepted(answer: dict[str, Any] | None) -> bool:
+    return answer is not None and bool(answer["accepted"])
+
+
+def _as_document(answer: Answer) -> dict[str, Any]:
+    return {
+        "word": answer.word,
+        "accepted": answer.accepted,
+        "status": answer.status,
+        "reason": answer.reason,
+    }
+
+
+def _log_delivery(study: str, document: dict[str, Any], fresh: list[Answer]) -> None:
+    log = logs.info if document["state"] == "delivered" else logs.warning
+    log(
+        "delivery",
+        study=study,
+        destination=document["destination"],
+        state=document["state"],
+        attempts=document["attempts"],
+        objects=", ".join(str(answer) for answer in fresh),
+        error=document["error"],
+    )

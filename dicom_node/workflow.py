@@ -1,0 +1,237 @@
+"""The stages as short durable workflows on named queues: close → infer → send → cleanup.
+
+A job's name is ``stage:StudyInstanceUID:manifest-hash``; doing it again under the same name is no
+second job. Storage commitment would come between send and cleanup, as one more stage that ``send``
+starts once a destination has accepted everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    Debouncer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+    StepOptions,
+)
+
+from dicom_node.config import Config
+from dicom_node.stages import Stages
+
+APPLICATION = "sifnode"
+APPLICATION_VERSION = "pipeline-1"  # fixed: another one would strand the jobs of the old
+ROUTINE_PRIORITY = 100
+_SENDS_PER_DESTINATION = 2
+_WRITE_TRIES, _WRITE_WAIT_SECONDS = 4, 15.0
+ACTIVE = ["PENDING", "ENQUEUED", "DELAYED"]
+DEAD = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+
+
+def database_url(folder: Path) -> str:
+    """Where the jobs of a data folder are kept. Never on NFS: SQLite's locks fail there."""
+    return f"sqlite:///{folder / 'jobs.sqlite'}"
+
+
+def job_id(stage: str, study_instance_uid: str, manifest_hash: str, *more: object) -> str:
+    """The name of a job, which makes it unique."""
+    return ":".join([stage, study_instance_uid, manifest_hash, *map(str, more)])
+
+
+class Workflows:
+    """The job engine of this process, running the stages. One a process: the engine allows no more.
+
+    Usage: construct, ``launch``, then ``arrived`` for each study that changed; ``stop`` at last.
+    """
+
+    def __init__(self, config: Config, *, stages: Stages, executor: str) -> None:
+        self._config = config
+        self._stages = stages
+        self.running: set[str] = set()
+        self._dbos = DBOS(config=_engine_settings(config, executor))
+        self._define()
+
+    def launch(self) -> None:
+        """Open the database and begin to work off the queues."""
+        DBOS.launch()
+        poll = self._config.jobs.poll_seconds
+        DBOS.register_queue("close", worker_concurrency=2, polling_interval_sec=poll)
+        DBOS.register_queue("infer", worker_concurrency=1, polling_interval_sec=poll)
+        DBOS.register_queue(
+            "send", partition_concurrency=_SENDS_PER_DESTINATION, polling_interval_sec=poll
+        )
+        DBOS.register_queue("cleanup", worker_concurrency=1, polling_interval_sec=poll)
+
+    def stop(self) -> None:
+        """Stop taking jobs; those that run are taken up again by the next process."""
+        DBOS.destroy()
+
+    def arrived(self, study_instance_uid: str) -> None:
+        """An instance came: the study is closed once it has been quiet for long enough."""
+        debouncer = Debouncer.create(
+            self._close,
+            debounce_timeout_sec=self._config.study.max_wait_seconds,
+            queue="close",
+        )
+        with SetWorkflowID(job_id("close", study_instance_uid, str(time.time_ns()))):
+            debouncer.debounce(
+                study_instance_uid, self._config.study.quiet_seconds, study_instance_uid
+            )
+
+    def infer(self, study_instance_uid: str, manifest_hash: str) -> None:
+        """Have a report made and sent, unless that job exists."""
+        with (
+            SetWorkflowID(job_id("infer", study_instance_uid, manifest_hash)),
+            SetEnqueueOptions(priority=ROUTINE_PRIORITY),
+        ):
+            DBOS.enqueue_workflow("infer", self._infer, study_instance_uid, manifest_hash)
+
+    def pending(self) -> dict[str, str]:
+        """The jobs that are marked as running, and by which executor."""
+        rows = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return {row.workflow_id: row.executor_id or "" for row in rows}
+
+    def recover(self, executor: str) -> None:
+        """Put the jobs of a dead executor back into their queues."""
+        self._dbos._recover_pending_workflows([executor])  # private: hence the pin below 4
+
+    def resume(self, job: str) -> None:
+        """Put a job of this executor that nobody runs back into its queue."""
+        DBOS.resume_workflow(job, queue_name=job.partition(":")[0])
+
+    def statuses(self, prefix: str) -> dict[str, str]:
+        """The jobs whose name begins with ``prefix``, and how each stands."""
+        rows = DBOS.list_workflows(workflow_id_prefix=prefix, load_input=False, load_output=False)
+        return {row.workflow_id: str(row.status) for row in rows}
+
+    def send_again(self, study_instance_uid: str, manifest_hash: str, destination: str) -> None:
+        """Start a new chain of attempts, numbered after the jobs that are there."""
+        tried = len(
+            self.statuses(job_id("send", study_instance_uid, manifest_hash, destination, ""))
+        )
+        self._enqueue_send(study_instance_uid, manifest_hash, destination, attempt=tried)
+
+    def _define(self) -> None:
+        """Register the workflows; they are functions, because the debouncer takes no methods."""
+        stages, started = self._stages, self._started
+
+        @DBOS.workflow(name="close")
+        def close(uid: str) -> None:
+            with started() as job:
+                closed = DBOS.run_step({"name": "close"}, lambda: asdict(stages.close(uid)))
+                if closed["due"]:
+                    self.infer(uid, closed["manifest_hash"])
+                elif closed["manifest_hash"]:
+                    self._enqueue_cleanup(uid, closed["manifest_hash"], job.rpartition(":")[2])
+
+        @DBOS.workflow(name="infer")
+        def infer(uid: str, manifest_hash: str) -> None:
+            with started():
+                if DBOS.run_step(_ANALYSE, stages.analyse, uid, manifest_hash):
+                    for name in DBOS.run_step({"name": "destinations"}, stages.destinations):
+                        self._enqueue_send(uid, manifest_hash, name)
+                    self._finish(uid, manifest_hash)
+
+        @DBOS.workflow(name="send")
+        def send(uid: str, manifest_hash: str, destination: str, attempt: int) -> None:
+            with started():
+                report = (uid, manifest_hash, destination)
+                delay = DBOS.run_step({"name": "deliver"}, stages.deliver, *report)
+                if delay > 0:
+                    self._enqueue_send(*report, attempt=attempt + 1, delay_seconds=delay)
+                else:
+                    DBOS.run_step({"name": "hurry"}, self._hurry, *report)
+                    self._finish(uid, manifest_hash)
+
+        @DBOS.workflow(name="cleanup")
+        def cleanup(uid: str, manifest_hash: str) -> None:
+            with started():
+                DBOS.run_step({"name": "clean"}, stages.clean, uid, manifest_hash)
+                DBOS.run_step({"name": "forget"}, _forget, uid, manifest_hash)
+
+        self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
+
+    @contextmanager
+    def _started(self) -> Iterator[str]:
+        job = DBOS.workflow_id or ""
+        self.running.add(job)
+        try:
+            yield job
+        finally:
+            self.running.discard(job)
+
+    def _finish(self, uid: str, manifest_hash: str) -> None:
+        if DBOS.run_step({"name": "finish"}, self._stages.finish, uid, manifest_hash):
+            self._enqueue_cleanup(uid, manifest_hash, "0")
+
+    def _enqueue_send(
+        self,
+        uid: str,
+        manifest_hash: str,
+        destination: str,
+        *,
+        attempt: int = 0,
+        delay_seconds: float | None = None,
+    ) -> None:
+        with (
+            SetWorkflowID(job_id("send", uid, manifest_hash, destination, attempt)),
+            SetEnqueueOptions(queue_partition_key=destination, delay_seconds=delay_seconds),
+        ):
+            DBOS.enqueue_workflow("send", self._send, uid, manifest_hash, destination, attempt)
+
+    def _enqueue_cleanup(self, uid: str, manifest_hash: str, occasion: str) -> None:
+        with (
+            SetWorkflowID(job_id("cleanup", uid, manifest_hash, occasion)),
+            SetEnqueueOptions(delay_seconds=self._config.storage.keep_hours * 3600),
+        ):
+            DBOS.enqueue_workflow("cleanup", self._cleanup, uid, manifest_hash)
+
+    def _hurry(self, uid: str, manifest_hash: str, destination: str) -> None:
+        """A destination that answers again gets at once what waits for it."""
+        if not self._stages.is_delivered(uid, manifest_hash, destination):
+            return
+        waiting = DBOS.list_workflows(
+            status="DELAYED", queue_name="send", load_input=False, load_output=False
+        )
+        for row in waiting:
+            if row.queue_partition_key == destination:
+                DBOS.set_workflow_delay(row.workflow_id, delay_seconds=0)
+
+
+def _forget(uid: str, manifest_hash: str) -> None:
+    """Remove the rows of what is done; the spool's markers keep it from being done again."""
+    report = [job_id(stage, uid, manifest_hash) for stage in ("infer", "send", "cleanup")]
+    done = DBOS.list_workflows(
+        workflow_id_prefix=[*report, f"close:{uid}:"],
+        status="SUCCESS",
+        load_input=False,
+        load_output=False,
+    )
+    DBOS.delete_workflows([row.workflow_id for row in done])
+
+
+def _engine_settings(config: Config, executor: str) -> DBOSConfig:
+    return DBOSConfig(
+        name=APPLICATION,
+        system_database_url=database_url(config.storage.folder),
+        application_version=APPLICATION_VERSION,
+        executor_id=executor,
+        serializer=DBOSPortableJSONSerializer(),
+        log_level="WARNING",
+    )
+
+
+_ANALYSE = StepOptions(
+    name="analyse",
+    retries_allowed=True,
+    max_attempts=_WRITE_TRIES,
+    interval_seconds=_WRITE_WAIT_SECONDS,
+    should_retry=lambda error: isinstance(error, OSError),
+)

@@ -1,0 +1,184 @@
+"""Measurements to classes: presence, Denis, morphology, Bakker, FFP, coverage and warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sifdetect.anatomy import Modality, SacralLevel
+from sifdetect.denis import denis
+from sifdetect.findings import (
+    BakkerFinding,
+    Basis,
+    Classified,
+    Coverage,
+    DenisFinding,
+    FfpFinding,
+    MorphologyFinding,
+    Presence,
+    Warning,
+)
+from sifdetect.fragility import bakker, ffp
+from sifdetect.measurements import Measurements
+from sifdetect.patterns import morphology
+from sifdetect.rules import COMPLETE, Context, Facts, Rule, first_match
+
+__all__ = ["Classification", "Context", "classify"]
+
+LIKELY = 0.5
+"""A calibrated probability from which a fracture is likelier than none."""
+
+LEVEL_SHARE = {
+    SacralLevel.S1: 0.35,
+    SacralLevel.S2: 0.27,
+    SacralLevel.S3: 0.19,
+    SacralLevel.S4: 0.12,
+    SacralLevel.S5: 0.07,
+}
+"""Share of each level in the coronal outline of an adult's sacrum, its bounding box by level."""
+
+_SENSITIVITY = "reviews: MRI shows nearly all fractures, CT 60–75 %"
+_COVERAGE = "a partly imaged sacrum is never negative"
+
+PRESENCE: tuple[Rule[Facts, Presence], ...] = (
+    Rule(
+        "fracture line seen",
+        lambda f: bool(f.bases & {Basis.LINE, Basis.LINE_AND_EDEMA}),
+        Presence.PRESENT,
+        "reviews: a line is seen in 93 % on MRI",
+    ),
+    Rule(
+        "alar edema without a line",
+        lambda f: Basis.EDEMA in f.bases,
+        Presence.PRESENT,
+        _SENSITIVITY,
+    ),
+    Rule(
+        "alar sclerosis without a line",
+        lambda f: Basis.SCLEROSIS in f.bases,
+        Presence.INDETERMINATE,
+        "sclerosis is a late sign and has other causes",
+    ),
+    Rule(
+        "no finding, sacrum only partly in view",
+        lambda f: not f.complete,
+        Presence.INDETERMINATE,
+        _COVERAGE,
+    ),
+    Rule(
+        "no finding, no fluid-sensitive series",
+        lambda f: f.measurements.modality is Modality.MR and not f.measurements.fluid_sensitive,
+        Presence.INDETERMINATE,
+        _SENSITIVITY,
+    ),
+    Rule(
+        "no finding, but a fracture is likely",
+        lambda f: f.probability >= LIKELY,
+        Presence.INDETERMINATE,
+        "calibrated probability",
+    ),
+    Rule(
+        "no finding on CT",
+        lambda f: f.measurements.modality is Modality.CT,
+        Presence.ABSENT,
+        _SENSITIVITY,
+    ),
+    Rule("no finding on fluid-sensitive MR", lambda f: True, Presence.ABSENT, _SENSITIVITY),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification:
+    """All that is stated about a study beside its fractures.
+
+    Attributes:
+        presence_reason: the rule, evidence and unseen of ``presence``.
+        probability: calibrated where the context holds a calibrated one, 0–1.
+    """
+
+    presence: Presence
+    presence_reason: Classified
+    probability: float
+    denis: DenisFinding
+    morphology: MorphologyFinding
+    bakker: BakkerFinding
+    ffp: FfpFinding
+    coverage: Coverage
+    warnings: tuple[Warning, ...]
+
+
+def classify(measurements: Measurements, context: Context) -> Classification:
+    """What the measurements mean, each class with the rule that fired and what it could not see."""
+    asked = Facts(measurements=measurements, context=context)
+    rule = first_match(PRESENCE, asked)
+    facts = replace(asked, presence=rule.result)
+    covered = _coverage(facts)
+    cautions = _cautions(facts)
+    return Classification(
+        presence=rule.result,
+        presence_reason=Classified(
+            rule=rule.name,
+            evidence={
+                "findings": float(len(measurements.fractures)),
+                "probability": facts.probability,
+                "sacrum_in_view": round(covered.sacrum, 2),
+            },
+            unseen=(*covered.limits, *(caution.text for caution in cautions)),
+        ),
+        probability=facts.probability,
+        denis=denis(facts),
+        morphology=morphology(facts),
+        bakker=bakker(facts),
+        ffp=ffp(facts),
+        coverage=covered,
+        warnings=(*context.warnings, *cautions),
+    )
+
+
+def _coverage(facts: Facts) -> Coverage:
+    by_level = {level: facts.context.coverage.get(level, 0.0) for level in SacralLevel}
+    return Coverage(
+        sacrum=sum(share * by_level[level] for level, share in LEVEL_SHARE.items()),
+        by_level=by_level,
+        limits=tuple(
+            f"{level.name} is only in view to {100 * share:.0f} %"
+            if share > 0
+            else f"{level.name} is not in view"
+            for level, share in by_level.items()
+            if share < COMPLETE
+        ),
+    )
+
+
+def _cautions(facts: Facts) -> tuple[Warning, ...]:
+    """What the reader must know, in the order of its weight."""
+    cautions = [Warning(code=code, text=text) for code, holds, text in _CAUTIONS if holds(facts)]
+    return tuple(cautions)
+
+
+_CAUTIONS = (
+    (
+        "sacrum-partly-covered",
+        lambda f: not f.complete,
+        "the sacrum is only partly covered: a dedicated sacral MRI is advised",
+    ),
+    (
+        "no-fluid-sensitive-series",
+        lambda f: f.measurements.modality is Modality.MR and not f.measurements.fluid_sensitive,
+        "no fluid-sensitive series, edema can't be judged",
+    ),
+    (
+        "ct-sensitivity",
+        lambda f: f.measurements.modality is Modality.CT and f.presence is not Presence.PRESENT,
+        "CT misses 25–40 % of these fractures: MRI is advised if suspicion stays (ACR 9)",
+    ),
+    (
+        "mass-like",
+        lambda f: any(other.kind == "mass-like" for other in f.measurements.other_findings),
+        "a mass-like finding is seen: consider another cause than insufficiency",
+    ),
+    (
+        "no-line",
+        lambda f: f.bases == {Basis.EDEMA},
+        "marrow edema without a visible line: other causes of edema are possible",
+    ),
+)

@@ -1,0 +1,1 @@
+"""DICOM in, DICOM out: the only users of pydicom and highdicom."""

@@ -1,0 +1,111 @@
+"""Content items of the measurement report: numbers of one finding, and classes of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from highdicom.sr import (
+    CodeContentItem,
+    ContainerContentItem,
+    ContentSequence,
+    Measurement,
+    RelationshipTypeValues,
+    TextContentItem,
+)
+from pydicom import Dataset
+from pydicom.sr.coding import Code
+
+from sifdetect.anatomy import DenisZone
+from sifdetect.dicom import codes, sentences
+from sifdetect.dicom.codes import private
+from sifdetect.dicom.provenance import STATEMENT, written
+from sifdetect.findings import Fracture, Presence, StudyFindings
+
+Item = CodeContentItem | TextContentItem
+
+
+def group_measurements(fracture: Fracture) -> list[Measurement]:
+    """The numbers of one finding with UCUM units; what was not measured is left out."""
+    rows: list[tuple[Code, float | None, Code]] = [
+        (codes.VOLUME, fracture.volume_mm3, codes.CUBIC_MILLIMETRE),
+        (codes.LENGTH, fracture.length_mm, codes.MILLIMETRE),
+    ]
+    rows += [
+        (private(f"FORAMEN-{level.name}"), distance, codes.MILLIMETRE)
+        for level, distance in sorted(fracture.foramen_distance_mm.items())
+    ]
+    rows += [
+        (private("CANAL-DISTANCE"), fracture.canal_distance_mm, codes.MILLIMETRE),
+        (private("STEP"), fracture.step_mm, codes.MILLIMETRE),
+        (codes.ANGLE, fracture.angle_deg, codes.DEGREE),
+        (private("EDEMA-VOLUME"), fracture.edema_mm3, codes.CUBIC_MILLIMETRE),
+        (private("SCLEROSIS-VOLUME"), fracture.sclerosis_mm3, codes.CUBIC_MILLIMETRE),
+        (codes.CERTAINTY, 100 * fracture.confidence, codes.PERCENT),
+    ]
+    return [
+        Measurement(name=name, value=round(float(value), 1), unit=unit)
+        for name, value, unit in rows
+        if value is not None
+    ]
+
+
+def study_evaluations(findings: StudyFindings, header: Dataset) -> ContainerContentItem:
+    """The root container "Qualitative Evaluations": what is said of the whole study.
+
+    Presence and classes are coded; each class is followed by the rule that fired, and the text
+    says what was seen, what was not, and for what the report may be used.
+    Source: PS3.16 TID 1500, rows 12 to 14.
+    """
+    container = ContainerContentItem(
+        name=codes.QUALITATIVE_EVALUATIONS,
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    container.ContentSequence = ContentSequence()
+    for item in (*_coded(findings), *_texts(findings, header)):
+        container.ContentSequence.append(item)
+    return container
+
+
+def _coded(findings: StudyFindings) -> Iterator[CodeContentItem]:
+    yield _code(private("SIF-LIKE"), codes.PRESENCE[findings.presence])
+    denis = findings.denis
+    stated = (("DENIS", denis.zone), ("DENIS-RIGHT", denis.right), ("DENIS-LEFT", denis.left))
+    for name, zone in stated:
+        if zone is not None:
+            value = codes.DENIS_ZONE[DenisZone(zone)] if zone else codes.PRESENCE[Presence.ABSENT]
+            yield _code(private(name), value)
+    if denis.subtype is not None:
+        yield _code(private("DENIS-SUBTYPE"), codes.DENIS_SUBTYPE[denis.subtype])
+    yield _code(private("MORPHOLOGY"), codes.MORPHOLOGY[findings.morphology.value])
+    bakker = findings.bakker
+    parts = (("RIGHT", bakker.right), ("LEFT", bakker.left), ("CORPUS", bakker.corpus))
+    for name, kind in parts:
+        if kind is not None:
+            yield _code(private(f"BAKKER-{name}"), codes.BAKKER[kind])
+    if findings.ffp.value is not None:
+        name = "FFP-AT-LEAST" if findings.ffp.at_least else "FFP"
+        yield _code(private(name), codes.FFP[findings.ffp.value])
+    if sentences.is_partial(findings):
+        yield _code(private("COVERAGE"), codes.COVERAGE_INCOMPLETE)
+
+
+def _texts(findings: StudyFindings, header: Dataset) -> Iterator[TextContentItem]:
+    rows: list[tuple[Code, str]] = [(codes.IMPRESSION, sentences.headline(findings))]
+    rows += [(private("RULE"), sentences.reason(*row)) for row in sentences.classes(findings)]
+    rows += [(private("COVERAGE"), text) for text in sentences.coverage(findings)]
+    rows += [(codes.RECOMMENDATION, text) for text in sentences.recommendations(findings)]
+    rows += [(codes.COMMENT, text) for text in sentences.notes(findings)]
+    rows += [(codes.PROCEDURE_DESCRIPTION, sentences.series_line(s)) for s in findings.sources]
+    rows += [(private("STATEMENT"), STATEMENT)]
+    for name, text in rows:
+        yield TextContentItem(
+            name=name,
+            value=written(text, header),
+            relationship_type=RelationshipTypeValues.CONTAINS,
+        )
+
+
+def _code(name: Code, value: Code) -> CodeContentItem:
+    return CodeContentItem(
+        name=name, value=value, relationship_type=RelationshipTypeValues.CONTAINS
+    )

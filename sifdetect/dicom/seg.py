@@ -1,0 +1,212 @@
+"""Segmentation Storage (BINARY): one overlapping segment for each fracture-like finding.
+
+BINARY because viewers show it in its own colours; label map and fractional segmentations they show
+wrongly or not at all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from highdicom import (
+    AlgorithmIdentificationSequence,
+    PixelMeasuresSequence,
+)
+from highdicom.color import CIELabColor
+from highdicom.seg import (
+    SegmentAlgorithmTypeValues,
+    Segmentation,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
+from highdicom.sr import CodedConcept
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.uid import SegmentationStorage
+
+from sifdetect.anatomy import Side
+from sifdetect.dicom import codes, words
+from sifdetect.dicom.frames import ENHANCED
+from sifdetect.dicom.outline import shown
+from sifdetect.dicom.provenance import (
+    MANUFACTURER,
+    STATEMENT,
+    finish,
+    header_of,
+    moment_of,
+    nameless,
+    serial_number,
+    written,
+)
+from sifdetect.dicom.read import DicomSeries
+from sifdetect.dicom.uids import findings_parts, result_uid, source_parts
+from sifdetect.findings import Algorithm, Fracture, StudyFindings
+from sifdetect.study import SeriesLabels
+
+SERIES_NUMBER = 9801
+COLORS_RGB = (
+    (255, 96, 64),
+    (64, 200, 255),
+    (255, 208, 48),
+    (96, 224, 112),
+    (232, 112, 255),
+    (255, 160, 192),
+)
+"""One colour a finding, the same in the segmentation and in the summary; they repeat after six."""
+
+
+def color_of(number: int) -> tuple[int, int, int]:
+    """RGB of finding ``number`` (from 1)."""
+    return COLORS_RGB[(number - 1) % len(COLORS_RGB)]
+
+
+def tracking_uid(findings: StudyFindings, number: int) -> str:
+    """Tracking UID of finding ``number`` (from 1), shared by segmentation and report."""
+    return result_uid("tracking", *findings_parts(findings), str(number))
+
+
+def segmented(labels: SeriesLabels, series: DicomSeries) -> list[int]:
+    """Numbers (from 1) of the findings that have voxels on images of this series, ascending."""
+    return [int(number) for number in np.unique(shown(labels, series)) if number > 0]
+
+
+def seg_reference(findings: StudyFindings, series: DicomSeries) -> Dataset:
+    """The identifiers that ``encode_seg`` gives the segmentation of ``series``, to cite it by."""
+    parts = (*findings_parts(findings), *source_parts(series.datasets))
+    reference = Dataset()
+    reference.SOPClassUID = SegmentationStorage
+    reference.SOPInstanceUID = result_uid("seg", *parts)
+    reference.SeriesInstanceUID = result_uid("seg series", *parts)
+    reference.StudyInstanceUID = series.datasets[0].StudyInstanceUID
+    return reference
+
+
+def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSeries) -> Dataset:
+    """The findings of one series as a BINARY segmentation on that series' own grid.
+
+    Args:
+        findings: of the study; finding ``n`` is ``findings.fractures[n - 1]``.
+        labels: of this series; ``labels.findings`` has the grid of ``series.volume``.
+        series: the source; axis 0 of its volume is the slice.
+
+    Raises:
+        ValueError: the labels lie on another grid, or hold no finding (see ``segmented``).
+    """
+    numbers = segmented(labels, series)
+    if not numbers:
+        raise ValueError("a segmentation needs at least one finding with voxels on its series")
+    if not labels.findings.grid.same_place(series.volume.grid, tolerance_mm=1e-2):
+        raise ValueError("the labels do not lie on the grid of the series they belong to")
+    sources, pixels = _frames(labels, series, numbers)
+    header = sources[0]
+    cited = seg_reference(findings, series)
+    result = Segmentation(
+        source_images=[nameless(header), *sources[1:]],
+        pixel_array=pixels,
+        segmentation_type=SegmentationTypeValues.BINARY,
+        segment_descriptions=[
+            _segment(place, number, findings, header)
+            for place, number in enumerate(numbers, start=1)
+        ],
+        series_instance_uid=cited.SeriesInstanceUID,
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=cited.SOPInstanceUID,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=findings.algorithm.name,
+        software_versions=findings.algorithm.version,
+        device_serial_number=serial_number(findings.algorithm),
+        pixel_measures=_pixel_measures(series),
+        content_label="SIF_LIKE",
+        content_description=STATEMENT[:64],
+        specific_character_set=None,
+    )
+    result.SeriesDescription = "SIF-like findings, segmentation (research)"
+    _name_dimensions(result)
+    moment = moment_of(series.datasets)
+    return finish(result, header, algorithm=findings.algorithm, moment=moment)
+
+
+def _name_dimensions(result: Dataset) -> None:
+    """The library draws the Dimension Organization UID at random: the one thing that would vary."""
+    uid = result_uid("dimensions", result.SOPInstanceUID)
+    for item in (*result.DimensionOrganizationSequence, *result.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid
+
+
+def _frames(
+    labels: SeriesLabels, series: DicomSeries, numbers: list[int]
+) -> tuple[list[Dataset], NDArray[np.uint8]]:
+    """Source headers, and (frames, rows, columns, segments) in the order of the source's frames."""
+    values = shown(labels, series)
+    if series.datasets[0].SOPClassUID in ENHANCED:
+        sources = [series.datasets[0]]
+        frames = np.zeros((int(sources[0].NumberOfFrames), *values.shape[1:]), np.uint8)
+        for number, plane in zip(series.frame_numbers, values, strict=True):
+            frames[number - 1] |= plane  # a filled slice names its neighbour's frame: it adds 0
+    else:
+        marked = np.flatnonzero(values.any(axis=(1, 2)))
+        kept = [index for index in range(marked[0], marked[-1] + 1) if index not in series.filled]
+        frames = values[kept]
+        sources = [series.datasets[index] for index in kept]
+    headers = [_completed(header_of(source), series) for source in sources]
+    pixels = np.stack([frames == number for number in numbers], axis=-1).astype(np.uint8)
+    return headers, pixels
+
+
+def _completed(header: Dataset, series: DicomSeries) -> Dataset:
+    """The header with what the library needs and a source may lack.
+
+    A source without a Frame of Reference is one of its own: no other series shares it. An empty
+    Slice Thickness (type 2) is only looked at, the segmentation's own comes from the grid.
+    """
+    if "FrameOfReferenceUID" not in header:
+        header.FrameOfReferenceUID = result_uid("frame of reference", header.SeriesInstanceUID)
+    if "SliceThickness" not in header:
+        header.SliceThickness = f"{series.volume.grid.spacing_mm[0]:.6g}"
+    return header
+
+
+def _pixel_measures(series: DicomSeries) -> PixelMeasuresSequence:
+    """Distances of the grid; Slice Thickness (0018,0050) of the source may be empty or wrong."""
+    between, rows, columns = (float(f"{mm:.6g}") for mm in series.volume.grid.spacing_mm)
+    return PixelMeasuresSequence(
+        pixel_spacing=(rows, columns), slice_thickness=between, spacing_between_slices=between
+    )
+
+
+def _segment(
+    place: int, number: int, findings: StudyFindings, header: Dataset
+) -> SegmentDescription:
+    fracture = findings.fractures[number - 1]
+    return SegmentDescription(
+        segment_number=place,
+        segment_label=written(words.segment_label(fracture, findings), header)[:64],
+        segmented_property_category=codes.ABNORMAL_STRUCTURE,
+        segmented_property_type=codes.INSUFFICIENCY_FRACTURE,
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=_identification(findings.algorithm),
+        tracking_uid=tracking_uid(findings, number),
+        tracking_id=words.tracking_identifier(number, fracture, findings),
+        anatomic_regions=[_region(fracture)],
+        display_color=CIELabColor.from_rgb(*color_of(number)),
+    )
+
+
+def _region(fracture: Fracture) -> CodedConcept:
+    region = CodedConcept.from_code(codes.SACRUM)
+    if fracture.side is not Side.MIDLINE:
+        side = CodedConcept.from_code(codes.LATERALITY[fracture.side])
+        region.AnatomicRegionModifierSequence = [side]
+    return region
+
+
+def _identification(algorithm: Algorithm) -> AlgorithmIdentificationSequence:
+    """Name, version and, as parameters, the checksum of each bundle's weights."""
+    bundles = {name: f"sha256 {checksum}" for name, checksum in sorted(algorithm.bundles.items())}
+    return AlgorithmIdentificationSequence(
+        name=algorithm.name,
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+        version=algorithm.version,
+        source=MANUFACTURER,
+        parameters=bundles or None,
+    )

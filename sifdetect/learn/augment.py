@@ -1,0 +1,234 @@
+"""Patches for training, drawn from rendered samples: contrast, field of view, place, mirroring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, ndimage
+
+from sifdetect.anatomy import LesionBit, LocalizerClass, Modality, RegionClass
+from sifdetect.bundle import BundleSpec, Task, normalised
+from sifdetect.learn.dataset import Rendered
+from sifdetect.learn.views import View, draw_cut, draw_view
+from sifdetect.segment import coordinates
+
+FloatArray = NDArray[np.float32]
+_TURN_DEG = np.array([9.0, 4.0, 4.0])
+_NOTHING = np.zeros(1, dtype=np.float32)
+_HIPS = (LocalizerClass.HIP_RIGHT, LocalizerClass.HIP_LEFT)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One training example; all arrays share the last three axes.
+
+    Attributes:
+        channels: float32 (inputs, …) as the network sees them.
+        classes: int64 (…), RegionClass or LocalizerClass.
+        targets: float32 (k, …): lesions as 0/1 and level for a region network; place for a
+            localizer.
+        weight: float32 (…), 0 where there is no data.
+    """
+
+    channels: FloatArray
+    classes: NDArray[np.int64]
+    targets: FloatArray
+    weight: FloatArray
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How hard training is, 0–1; grows over time (curriculum, learning.md)."""
+
+    spec: BundleSpec
+    size: tuple[int, int, int]
+    cut: float = 0.35
+    single: float = 0.5
+    lesion_centred: float = 0.5
+    turned: float = 0.5
+    remodelled: float = 0.6
+    view: View | None = None
+
+
+def draw_patch(sample: Rendered, recipe: Recipe, rng: np.random.Generator) -> Patch:
+    """A random patch of a sample; its fields are those of the recipe's task."""
+    full = _images(sample, recipe, rng)
+    if recipe.spec.task is Task.LOCALIZER:
+        patch = _localizer_patch(sample, full[0], recipe, rng)
+        return mirrored(patch, recipe.spec) if rng.random() < 0.5 else patch
+    shape = full[0].shape
+    in_view = field_of_view(shape, rng, probability=recipe.cut, spec=recipe.spec)
+    rule = recipe.spec.intensity
+    images = [normalised(image, in_view, rule) if image.any() else image for image in full]
+    start = _start(sample, shape, recipe, rng)
+    box = tuple(slice(a, a + n) for a, n in zip(start, recipe.size, strict=True))
+    channels = [_shaded(_blurred(image[box], rng), rng) for image in images]
+    patch = _region_patch(sample, recipe, channels, box)
+    if recipe.spec.modality is Modality.CT and rng.random() < recipe.remodelled:
+        remodel(patch, rng)
+    weight = in_view[box].astype(np.float32)
+    patch = Patch(patch.channels, patch.classes, patch.targets, weight)
+    if rng.random() < recipe.turned:
+        patch = turned(patch, recipe.spec, rng)
+    return mirrored(patch, recipe.spec) if rng.random() < 0.5 else patch
+
+
+def _images(sample: Rendered, recipe: Recipe, rng: np.random.Generator) -> list[FloatArray]:
+    """One image for each image channel; zeros where a sequence is left out."""
+    if recipe.spec.modality is Modality.CT:
+        return [np.asarray(sample["ct"], dtype=np.float32)]
+    number = {role: int(rng.choice(3, p=(0.4, 0.4, 0.2))) for role in ("fluid", "anatomical")}
+    images = [
+        np.asarray(sample[f"{role}{n}"], dtype=np.float32) + np.float32(1e-4)
+        for role, n in number.items()
+    ]
+    if recipe.spec.task is Task.LOCALIZER:
+        return [images[int(rng.integers(2))]]
+    if rng.random() < recipe.single:
+        images[0 if rng.random() < 0.35 else 1] = np.zeros_like(images[0])
+    return images
+
+
+def field_of_view(
+    shape: tuple[int, ...], rng: np.random.Generator, *, probability: float, spec: BundleSpec
+) -> NDArray[np.bool_]:
+    """True where the scan has data: everything, or what up to three random planes leave."""
+    seen = np.ones(shape, dtype=bool)
+    if rng.random() > probability:
+        return seen
+    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij", sparse=True)
+    nearest = 0.1 if spec.task is Task.REGION else 0.25
+    for _ in range(int(rng.integers(1, 4))):
+        normal = np.eye(3)[int(rng.integers(3))] * rng.choice([-1.0, 1.0])
+        normal = normal + rng.normal(0, 0.15, 3)
+        reach = float(rng.uniform(nearest, 1.0))
+        seen &= sum(axes[k] * normal[k] for k in range(3)) < reach
+    return seen
+
+
+def _start(
+    sample: Rendered, shape: tuple[int, ...], recipe: Recipe, rng: np.random.Generator
+) -> tuple[int, ...]:
+    """Corner of the patch: anywhere, or around a voxel of a lesion."""
+    room = np.array(shape, dtype=np.int64) - recipe.size
+    start = rng.integers(0, room + 1)
+    if rng.random() < recipe.lesion_centred:
+        index = np.flatnonzero(sample["lesions"] > 0)
+        if len(index):
+            center = np.array(np.unravel_index(int(rng.choice(index)), shape))
+            start = center - np.array(recipe.size) // 2 + rng.integers(-12, 13, 3)
+    return tuple(np.clip(start, 0, room).tolist())
+
+
+def _blurred(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """The image as a scan of up to about 4 mm resolution would show it, half of the time."""
+    if rng.random() < 0.5 or not image.any():
+        return image
+    sigma = rng.uniform(0.2, 1.1, 3)
+    return np.asarray(ndimage.gaussian_filter(image, sigma, truncate=2.0), dtype=np.float32)
+
+
+def _shaded(image: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Small random gain, offset and noise after normalisation."""
+    if not image.any():
+        return image
+    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(0, 0.08))
+    return image * np.float32(rng.uniform(0.88, 1.12)) + np.float32(rng.normal(0, 0.06)) + noise
+
+
+def _region_patch(
+    sample: Rendered, recipe: Recipe, images: list[FloatArray], box: tuple[slice, ...]
+) -> Patch:
+    place = coordinates(recipe.spec)[(slice(None), *box)]
+    bits = np.asarray(sample["lesions"][box], dtype=np.uint8)
+    lesions = [((bits & lesion.value) > 0).astype(np.float32) for lesion in LesionBit]
+    if recipe.spec.modality is Modality.CT:
+        lesions[0] = np.zeros_like(lesions[0])  # edema is not visible on CT
+    level = np.asarray(sample["level"][box], dtype=np.float32)
+    classes = np.asarray(sample["region"][box], dtype=np.int64)
+    return Patch(np.stack([*images, *place]), classes, np.stack([*lesions, level]), level)
+
+
+def _localizer_patch(
+    sample: Rendered, image: FloatArray, recipe: Recipe, rng: np.random.Generator
+) -> Patch:
+    """What a localizer sees of one case in one view."""
+    cut = draw_cut(sample, recipe.view or draw_view(recipe.spec.modality, rng), rng)
+    seen = cut.sampled(np.ones(image.shape, np.uint8), order=0, outside=0) > 0
+    seen &= field_of_view(cut.size, rng, probability=recipe.cut, spec=recipe.spec)
+    values = cut.sampled(image, order=1, outside=float(image.min()))
+    channel = _shaded(_blurred(normalised(values, seen, recipe.spec.intensity), rng), rng)
+    place = [cut.sampled(axis.astype(np.float32), order=1, outside=0.0) for axis in sample["place"]]
+    classes = cut.sampled(sample["classes"], order=0, outside=0).astype(np.int64)
+    return Patch(
+        channel[None], np.where(seen, classes, 0), np.stack(place), seen.astype(np.float32)
+    )
+
+
+def remodel(patch: Patch, rng: np.random.Generator) -> None:
+    """Give a CT patch the unlabelled density changes of an ageing sacrum, in place.
+
+    The alae lose marrow with a sharp border, and a buttress of dense bone stays where body and ala
+    meet in front: next to each other they look like a fracture and are none.
+    """
+    image, place = patch.channels[0], patch.channels[-3:] * 100.0
+    soft = image < 1.0  # below about 400 HU: not cortex
+    alar = (patch.classes == RegionClass.SACRAL_ALA) | (
+        (patch.classes == RegionClass.SACRAL_CORRIDOR) & (np.abs(place[0]) > rng.uniform(14, 30))
+    )
+    void = ndimage.gaussian_filter(alar.astype(np.float32), rng.uniform(0.5, 2.0))
+    image -= void * soft * np.float32(rng.uniform(0.0, 0.45))
+    sacral = (patch.classes > 0) & (patch.classes < RegionClass.SACRAL_FORAMEN)
+    for side in (-1.0, 1.0):
+        center = np.array([side * rng.uniform(18, 32), rng.uniform(-10, 9), rng.uniform(-15, 35)])
+        radius = rng.uniform(3, 11, 3)
+        far = sum(((place[k] - center[k]) / radius[k]) ** 2 for k in range(3))
+        image += sacral * np.exp(-far) * np.float32(rng.uniform(0.0, 1.6))
+
+
+def turned(patch: Patch, spec: BundleSpec, rng: np.random.Generator) -> Patch:
+    """A region's patch turned about its centre, most of all in pitch, as by a localizer's error.
+
+    What comes in is out of view. Coordinates of the box stay: they belong to the frame.
+    """
+    a, b, c = np.radians(rng.normal(0, _TURN_DEG))
+    skew = np.array([[0, -c, b], [c, 0, -a], [-b, a, 0]])
+    matrix = linalg.expm(skew)
+    middle = (np.array(patch.classes.shape) - 1) / 2
+    offset = middle - matrix @ middle
+
+    def moved(values: NDArray[Any], order: int, outside: float) -> NDArray[Any]:
+        return np.asarray(
+            ndimage.affine_transform(values, matrix, offset, order=order, cval=outside)
+        )
+
+    count = patch.channels.shape[0] - 3
+    empty = float(normalised(_NOTHING, _NOTHING > 0, spec.intensity)[0])
+    images = [moved(i, 1, empty) if i.any() else i for i in patch.channels[:count]]
+    smooth = [0] * (len(patch.targets) - 1) + [1]
+    return Patch(
+        np.concatenate([np.stack(images), patch.channels[count:]]),
+        moved(patch.classes, 0, 0),
+        np.stack([moved(t, s, 0.0) for t, s in zip(patch.targets, smooth, strict=True)]),
+        moved(patch.weight, 0, 0.0),
+    )
+
+
+def mirrored(patch: Patch, spec: BundleSpec) -> Patch:
+    """The patch seen in a mirror: sides change, and with them what names a side."""
+    flipped = Patch(
+        np.flip(patch.channels, axis=-3).copy(),
+        np.flip(patch.classes, axis=-3).copy(),
+        np.flip(patch.targets, axis=-3).copy(),
+        np.flip(patch.weight, axis=-3).copy(),
+    )
+    if spec.task is Task.REGION:
+        flipped.channels[-3] *= -1
+        return flipped
+    flipped.targets[0] *= -1
+    right, left = (flipped.classes == hip for hip in _HIPS)
+    flipped.classes[right], flipped.classes[left] = _HIPS[1], _HIPS[0]
+    return flipped

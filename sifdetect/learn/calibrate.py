@@ -1,0 +1,111 @@
+"""Calibration of a region network's study score, and the point from which a fracture is stated.
+
+Both are fitted on rendered cases that were neither trained nor evaluated on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from sifdetect.anatomy import LesionBit, Modality
+from sifdetect.bundle import BundleSpec, Calibration, normalised
+from sifdetect.engine import Network
+from sifdetect.learn.dataset import Pool, Rendered
+from sifdetect.measure import measure
+from sifdetect.segment import PreparedRegion, coordinates, interpret
+from sifdetect.volume import SacralFrame
+
+SPECIFICITY = 0.95
+"""Share of cases without a fracture in which none may be stated, on the calibration set."""
+LINE_MM3, EDEMA_MM3 = 80.0, 2000.0
+"""Labelled volume from which a rendered case counts as fractured."""
+_PRIOR = 0.05
+
+
+def calibrated(spec: BundleSpec, network: Network, pool: Pool) -> BundleSpec:
+    """The spec with calibration and decision point of a network, fitted on a pool.
+
+    Raises:
+        ValueError: the pool lacks cases with or without a fracture.
+    """
+    scores, truths = [], []
+    for name in pool.names():
+        with np.load(name) as stored:
+            sample: Rendered = dict(stored.items())
+        scores.append(study_score(sample, spec, network))
+        truths.append(is_fractured(sample, spec.modality))
+    calibration = fit(scores, truths)
+    point = decision_point([calibration(score) for score in scores], truths)
+    counts: dict[str, float] = {
+        "calibration_cases": len(truths),
+        "calibration_fractured": sum(truths),
+    }
+    found = [calibration(s) >= point for s, t in zip(scores, truths, strict=True) if t]
+    counts["calibration_sensitivity"] = round(float(np.mean(found)), 3)
+    return replace(
+        spec, calibration=calibration, decision=point, provenance={**spec.provenance, **counts}
+    )
+
+
+def study_score(sample: Rendered, spec: BundleSpec, network: Network) -> float:
+    """The score of one rendered case whose whole region is in view; MR with both sequences."""
+    frame = SacralFrame(np.zeros(3), np.diag([1.0, -1.0, 1.0]))
+    assert spec.low_mm is not None
+    assert spec.high_mm is not None
+    grid = frame.grid(spec.low_mm, spec.high_mm, spec.spacing_mm)
+    in_view = np.ones(grid.shape, dtype=np.bool_)
+    names = ("ct",) if spec.modality is Modality.CT else ("fluid0", "anatomical0")
+    images = [normalised(sample[n].astype(np.float32), in_view, spec.intensity) for n in names]
+    channels = np.concatenate([np.stack(images), coordinates(spec)])
+    prepared = PreparedRegion(channels, grid, in_view)
+    segmentation = interpret(network(channels), prepared, frame, spec)
+    fluid = spec.modality is Modality.MR
+    return measure(segmentation, fluid_sensitive=fluid, modality=spec.modality).score
+
+
+def is_fractured(sample: Rendered, modality: Modality) -> bool:
+    """True where a rendered case shows a fracture to the modality: a line, or on MR edema."""
+    bits = np.asarray(sample["lesions"], dtype=np.uint8)
+    sacral = (sample["region"] >= 1) & (sample["region"] <= 3)
+    voxel_mm3 = 1.5**3
+    line = float(((bits & LesionBit.FRACTURE_LINE) > 0).sum() * voxel_mm3)
+    edema = float((((bits & LesionBit.EDEMA) > 0) & sacral).sum() * voxel_mm3)
+    return line > LINE_MM3 or (modality is Modality.MR and edema > EDEMA_MM3)
+
+
+def fit(scores: Sequence[float], truths: Sequence[bool]) -> Calibration:
+    """Platt's two parameters, with his smoothed targets and a slope that is never negative.
+
+    Platt 1999, Probabilistic outputs for support vector machines.
+
+    Raises:
+        ValueError: all cases are of one kind.
+    """
+    truth = np.asarray(truths, dtype=bool)
+    if truth.all() or not truth.any():
+        raise ValueError("calibration needs cases with and without a fracture")
+    clipped = np.clip(np.asarray(scores, dtype=np.float64), 1e-6, 1 - 1e-6)
+    logit = np.log(clipped / (1 - clipped))
+    positive, negative = int(truth.sum()), int((~truth).sum())
+    target = np.where(truth, (positive + 1) / (positive + 2), 1 / (negative + 2))
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        value = parameters[0] * logit + parameters[1]
+        entropy = np.logaddexp(0, value) - target * value
+        return float(entropy.mean() + _PRIOR * (parameters[0] - 1) ** 2)
+
+    best = optimize.minimize(loss, np.array([1.0, 0.0]), bounds=[(0.05, 10), (-20, 20)])
+    return Calibration(slope=float(best.x[0]), intercept=float(best.x[1]))
+
+
+def decision_point(probabilities: Sequence[float], truths: Sequence[bool]) -> float:
+    """The lowest probability, at least 0.5, at which SPECIFICITY holds on these cases."""
+    negative = np.sort([p for p, t in zip(probabilities, truths, strict=True) if not t])
+    allowed = int(np.floor((1 - SPECIFICITY) * len(negative)))
+    highest = float(negative[-1 - allowed])
+    return float(min(max(0.5, np.nextafter(highest, 1.0)), 0.999))

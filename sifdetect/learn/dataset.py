@@ -1,0 +1,167 @@
+"""A pool of rendered cases on disk, and the training samples drawn from it.
+
+A pool is written once by one or more processes, sample by sample, each atomically; training reads
+whatever is there. Preprocessing is that of inference (``sifdetect.bundle``, ``sifdetect.segment``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sifdetect.anatomy import (
+    LOCALIZER_CLASS_OF_LABEL,
+    REGION_CLASS_OF_LABEL,
+    AnatomyLabel,
+    Modality,
+    MrWeighting,
+)
+from sifdetect.bundle import localizer_spec, region_spec
+from sifdetect.synth import ct, mr
+from sifdetect.synth.bones import BoneField
+from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.scene import CaseParams, Scene, points_of, sample_case, scene_at
+from sifdetect.volume import Grid, SacralFrame
+
+Rendered = dict[str, NDArray[Any]]
+"""A pool sample: images as float16, labels as uint8, by name; see the two functions below."""
+
+FLUID = (MrWeighting.STIR, MrWeighting.T2_FATSAT)
+ANATOMICAL = (MrWeighting.T1, MrWeighting.T2)
+JITTER_MM, JITTER_DEG = 5.0, 5.0
+"""Standard deviation of a localizer's error, which the region network must bear."""
+
+
+def render_region(seed: int, sources: Sequence[BoneField] = ()) -> Rendered:
+    """One case in the box of the region networks, around a frame that is slightly off.
+
+    Returns:
+        ``ct``, ``fluid0…2``, ``anatomical0…2`` float16 images (the last of each by chance
+        contrast); ``region`` RegionClass, ``lesions`` LesionBit sums, uint8; ``level`` float16.
+    """
+    case = sample_case(seed, sources=sources)
+    rng = np.random.default_rng([seed, 1])
+    spec = region_spec(Modality.CT)
+    assert spec.low_mm is not None
+    assert spec.high_mm is not None
+    frame = jittered(case.frame, rng)
+    grid = frame.grid(spec.low_mm, spec.high_mm, spec.spacing_mm)
+    points = points_of(case, grid)
+    scene = scene_at(case, points, spec.spacing_mm)
+    lookup = np.array([REGION_CLASS_OF_LABEL[label] for label in AnatomyLabel], dtype=np.uint8)
+    sample: Rendered = {
+        "region": lookup[scene.anatomy()],
+        "lesions": scene.lesion_bits(),
+        "level": np.clip(scene.bones.level, 0, 5).astype(np.float16),
+    }
+    return sample | _images(case, scene, points, grid.spacing_mm, rng)
+
+
+def render_localizer(seed: int, sources: Sequence[BoneField] = ()) -> Rendered:
+    """One case over the whole trunk on a 4 mm grid along the scanner's axes.
+
+    Returns:
+        ``ct``, ``fluid0…2``, ``anatomical0…2`` float16 images; ``classes`` LocalizerClass uint8;
+        ``place`` float16 (3, …): position in the sacral frame in units of 100 mm.
+    """
+    case = sample_case(seed, tilt_deg=8.0, sources=sources)
+    rng = np.random.default_rng([seed, 2])
+    spacing = localizer_spec(Modality.CT).spacing_mm
+    grid = trunk_grid(case, spacing)
+    points = points_of(case, grid)
+    scene = scene_at(case, points, spacing)
+    lookup = np.array([LOCALIZER_CLASS_OF_LABEL[label] for label in AnatomyLabel], dtype=np.uint8)
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), -1)
+    place = case.frame.to_frame_mm(grid.index_to_mm(index)) / 100
+    sample: Rendered = {
+        "classes": lookup[scene.anatomy()],
+        "place": np.moveaxis(place, -1, 0).astype(np.float16),
+    }
+    return sample | _images(case, scene, points, grid.spacing_mm, rng)
+
+
+def trunk_grid(case: CaseParams, spacing_mm: float) -> Grid:
+    """A grid over trunk and pelvis: right→left, posterior→anterior, caudal→cranial."""
+    low, high = np.array([-208.0, -160.0, -184.0]), np.array([208.0, 160.0, 264.0])
+    axes = np.array([[1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]])
+    return SacralFrame(case.pose.shift_mm, axes).grid(low, high, spacing_mm)
+
+
+def jittered(frame: SacralFrame, rng: np.random.Generator) -> SacralFrame:
+    """The frame as a localizer might have found it."""
+    a, b, c = np.radians(rng.normal(0, JITTER_DEG, 3))
+    skew = np.array([[0, -c, b], [c, 0, -a], [-b, a, 0]])
+    u, _, vt = np.linalg.svd(np.eye(3) + skew)
+    shift = rng.normal(0, JITTER_MM, 3)
+    return SacralFrame(frame.origin_lps_mm + shift, frame.axes @ (u @ vt))
+
+
+def _images(
+    case: CaseParams,
+    scene: Scene,
+    points: Points,
+    spacing_mm: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> Rendered:
+    scan = ct.CtParams.sample(rng, tagged=case.body.tagged_stool)
+    hu = ct.render(scene, points, scan, spacing_mm=spacing_mm, rng=rng)
+    images: Rendered = {"ct": hu.astype(np.float16)}
+    for role, weightings in (("fluid", FLUID), ("anatomical", ANATOMICAL)):
+        for number in range(3):
+            by_chance = number == 2
+            exam = mr.MrParams.sample(rng, random_contrast=by_chance)
+            sequence = mr.Sequence.sample(rng, weightings[number % 2])
+            image = mr.render(scene, points, exam, sequence, spacing_mm=spacing_mm, rng=rng)
+            image = thick_slices(image, spacing_mm, rng)
+            images[f"{role}{number}"] = np.clip(image, 0, 30).astype(np.float16)
+    return images
+
+
+def thick_slices(image: Array, spacing_mm: NDArray[np.float64], rng: np.random.Generator) -> Array:
+    """The image as slices of 1.5–6 mm (gap included) would show it, interpolated back."""
+    axis = int(rng.integers(3))
+    step = int(np.rint(rng.uniform(1.5, 6.0) / spacing_mm[axis]))
+    if step < 2:
+        return image
+    averaged = ndimage.uniform_filter1d(image, step, axis=axis)
+    start = int(rng.integers(step))
+    at = np.arange(start, image.shape[axis], step)
+    slices = np.take(averaged, at, axis=axis)
+    where = np.clip((np.arange(image.shape[axis]) - start) / step, 0, len(at) - 1)
+    low = np.minimum(where.astype(int), len(at) - 2) if len(at) > 1 else np.zeros(len(where), int)
+    high = np.minimum(low + 1, len(at) - 1)
+    share = (where - low).reshape([-1 if k == axis else 1 for k in range(3)])
+    result: Array = (
+        np.take(slices, low, axis=axis) * (1 - share) + np.take(slices, high, axis=axis) * share
+    )
+    return result.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A folder of rendered samples, one ``<seed>.npz`` each."""
+
+    folder: Path
+
+    def write(self, seeds: range, render: Callable[[int], Rendered]) -> None:
+        """Render and store every seed that is not there yet; safe beside other writers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for seed in seeds:
+            target = self.folder / f"{seed:07d}.npz"
+            if target.exists():
+                continue
+            partial = self.folder / f"{seed:07d}.{os.getpid()}.part"
+            with partial.open("wb") as stream:
+                np.savez(stream, **render(seed))  # type: ignore[arg-type]  # names are fixed above
+            partial.rename(target)
+
+    def names(self) -> list[Path]:
+        """The samples that are there, in order of their seeds."""
+        return sorted(self.folder.glob("*.npz"))

@@ -1,0 +1,213 @@
+"""Trained weights to a MONAI bundle: torch and OpenVINO files, configurations, card, checksums."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sifdetect.bundle import (
+    METADATA,
+    OPENVINO_MODEL,
+    OPENVINO_WEIGHTS,
+    TORCH_WEIGHTS,
+    BundleSpec,
+    Task,
+    read_spec,
+    sha256_of,
+)
+from sifdetect.engine import Engine, build_unet, load_network
+from sifdetect.errors import ModelError
+from sifdetect.learn import bundle_config
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_PARITY_ERROR = 1e-3
+"""Largest difference of the two engines' outputs, as a share of the largest output."""
+
+_PACKAGES = ("monai", "torch", "numpy", "nibabel", "pytorch-ignite", "openvino")
+_NOTICE = """\
+Copyright The sifdetect authors
+
+Licensed under the Apache License, Version 2.0 (the "License"); you may not use the files of this
+bundle except in compliance with the License. You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software distributed under the License is
+distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or
+implied. See the License for the specific language governing permissions and limitations under the
+License.
+"""
+
+
+def export(state: Mapping[str, torch.Tensor], spec: BundleSpec, parent: Path) -> BundleSpec:
+    """Write the bundle ``parent/spec.name`` and give its spec with checksums.
+
+    The weights are rounded to float16 first, so that both files hold the same numbers. An older
+    bundle of that name is replaced at the end, in one step.
+
+    Raises:
+        ModelError: the weights do not fit the spec, or the two files do not answer alike.
+    """
+    folder = parent / spec.name
+    draft = parent / f"{spec.name}.part"
+    shutil.rmtree(draft, ignore_errors=True)
+    for part in ("configs", "models", "docs"):
+        (draft / part).mkdir(parents=True)
+    _write_weights(state, spec, draft)
+    _check_parity(spec, draft)
+    files = (TORCH_WEIGHTS, OPENVINO_MODEL, OPENVINO_WEIGHTS)
+    spec = replace(spec, checksums={f.as_posix(): sha256_of(draft / f) for f in files})
+    _write_texts(spec, draft)
+    _replace(draft, folder)
+    return spec
+
+
+def export_again(folder: Path, parent: Path) -> BundleSpec:
+    """Make a bundle anew from the torch weights in ``folder``; the spec stays as it is.
+
+    Raises:
+        ModelError: the bundle cannot be read or its weights do not fit it.
+    """
+    import torch  # noqa: PLC0415  # slow to import, and only exporting needs it
+
+    spec = read_spec(folder)
+    try:
+        state = torch.load(folder / TORCH_WEIGHTS, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{folder / TORCH_WEIGHTS} cannot be read ({error})") from error
+    return export(state, spec, parent)
+
+
+def _write_weights(state: Mapping[str, torch.Tensor], spec: BundleSpec, draft: Path) -> None:
+    import openvino  # noqa: PLC0415  # slow to import, and only exporting needs it
+    import torch  # noqa: PLC0415  # slow to import
+
+    halved = {name: value.detach().cpu().half().contiguous() for name, value in state.items()}
+    module = build_unet(spec).eval()
+    try:
+        module.load_state_dict({name: value.float() for name, value in halved.items()})
+    except RuntimeError as error:
+        raise ModelError(f"The weights do not fit the bundle {spec.name} ({error})") from error
+    torch.save(halved, draft / TORCH_WEIGHTS)
+    converted = _converted(module, len(spec.inputs), 4 * spec.multiple)
+    converted.reshape(openvino.PartialShape([1, len(spec.inputs), *(spec.shape or (-1, -1, -1))]))
+    openvino.save_model(converted, draft / OPENVINO_MODEL, compress_to_fp16=True)
+
+
+def _converted(module: torch.nn.Module, inputs: int, side: int) -> Any:
+    """OpenVINO's model of a module, through its frontend: ``convert_model`` reports its use."""
+    import torch  # noqa: PLC0415  # slow to import, and only exporting needs it
+    from openvino.frontend import FrontEndManager  # noqa: PLC0415  # slow to import
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415  # slow to import
+
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    with warnings.catch_warnings():
+        # torch says that tracing is going out of use, and that a trace keeps the branches it took;
+        # the parity check would see a wrong one.
+        warnings.simplefilter("ignore")
+        example = (torch.zeros(1, inputs, side, side, side),)
+        traced = TorchScriptPythonDecoder(module, example_input=example)
+    return frontend.convert(frontend.load(traced))
+
+
+def _check_parity(spec: BundleSpec, draft: Path) -> None:
+    shape = spec.shape or (4 * spec.multiple, 5 * spec.multiple, 6 * spec.multiple)
+    noise = np.random.default_rng(0).normal(size=(len(spec.inputs), *shape)).astype(np.float32)
+    torch_answer = load_network(draft, spec, engine=Engine.TORCH)(noise)
+    openvino_answer = load_network(draft, spec, engine=Engine.OPENVINO)(noise)
+    error = float(np.abs(torch_answer - openvino_answer).max() / np.abs(torch_answer).max())
+    if not error <= MAX_PARITY_ERROR:
+        raise ModelError(
+            f"torch and OpenVINO do not answer alike for {spec.name} (relative difference {error})"
+        )
+
+
+def _write_texts(spec: BundleSpec, draft: Path) -> None:
+    versions = {name: version(name).partition("+")[0] for name in _PACKAGES}
+    _write_json(draft / METADATA, bundle_config.metadata(spec, versions))
+    _write_json(draft / "configs/inference.json", bundle_config.inference(spec))
+    (draft / "docs/README.md").write_text(model_card(spec), encoding="utf-8")
+    (draft / "LICENSE").write_text(_NOTICE, encoding="utf-8")
+
+
+def model_card(spec: BundleSpec) -> str:
+    """The model card, Markdown: what it is for, how to run it, how it was trained, its limits."""
+    task = "Finds the sacrum" if spec.task is Task.LOCALIZER else "Segments sacrum and lesions"
+    rows = "\n".join(f"| {name} | {value} |" for name, value in sorted(spec.provenance.items()))
+    return f"""\
+# {spec.name} {spec.version}
+
+{task} on {spec.modality.value}. Part of sifdetect. Research use only: it makes no diagnosis.
+
+| | |
+|---|---|
+| network | 3D U-Net, feature maps {"–".join(map(str, spec.channels))}, first convolution stride 2 |
+| spacing | {spec.spacing_mm:g} mm |
+| input | {", ".join(spec.inputs)}; intensity rule `{spec.intensity.value}` |
+| output | {", ".join(spec.outputs)} |
+{_box_row(spec)}
+## Run it with MONAI alone
+
+```
+python -m monai.bundle run --config_file models/{spec.name}/configs/inference.json \\
+    --dataset_dir FOLDER_WITH_NIFTI
+```
+
+{_monai_input(spec)} The labels are written to `FOLDER_WITH_NIFTI/eval`.
+
+## How it was trained
+
+| | |
+|---|---|
+{rows or "| | not trained: random weights |"}
+
+## Limits
+
+Trained on synthetic cases alone. It has not been evaluated for clinical use. Its probabilities are
+calibrated on synthetic cases, which are easier than patients.
+"""
+
+
+def _box_row(spec: BundleSpec) -> str:
+    if spec.low_mm is None:
+        return ""
+    return f"| box in the sacral frame | {list(spec.low_mm)} to {list(spec.high_mm or ())} mm |\n"
+
+
+def _monai_input(spec: BundleSpec) -> str:
+    if spec.task is Task.LOCALIZER:
+        return "Any NIfTI image will do; it is turned and resampled."
+    files = "`*.nii.gz`"
+    if len(spec.inputs) > 4:
+        files = "`*_fluid_sensitive.nii.gz`, each with its `*_anatomical.nii.gz`,"
+    shape = "×".join(map(str, spec.shape or ()))
+    return (
+        f"The files {files} must lie in the region's box: {shape} voxels along right→left,"
+        " posterior→anterior and caudal→cranial of the sacral frame."
+    )
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def _replace(draft: Path, folder: Path) -> None:
+    """Put the new folder in the place of the old one; an interruption leaves one of them whole."""
+    old = folder.with_name(f"{folder.name}.old.part")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.rename(folder, old)
+    os.rename(draft, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,76 @@
+"""Losses of the two kinds of network; every one ignores voxels without data."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sifdetect.anatomy import LesionBit, LocalizerClass, RegionClass
+
+LESION_WEIGHT = (3.0, 2.0, 2.0, 2.0, 1.0)
+"""Weight of a positive voxel by lesion: the rarer and thinner, the more."""
+
+
+def region_loss(output: Tensor, classes: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Soft Dice and cross entropy for anatomy, Tversky and BCE for lesions, L1 for the level.
+
+    Args:
+        output: (n, 8 + 5 + 1, …). classes: (n, …). targets: (n, 5 + 1, …). weight: (n, …).
+    """
+    count, lesions = len(RegionClass), len(LesionBit)
+    anatomy = anatomy_loss(output[:, :count], classes, weight)
+    logits = output[:, count : count + lesions]
+    found = lesion_loss(logits, targets[:, :lesions], weight)
+    sacral = (classes > 0) & (classes < RegionClass.L5)
+    level = _masked_l1(output[:, -1:], targets[:, -1:], sacral * weight)
+    return anatomy + found + 0.3 * level
+
+
+def localizer_loss(output: Tensor, classes: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Soft Dice and cross entropy for the bones, L1 for the place of their voxels.
+
+    Args:
+        output: (n, 6 + 3, …). classes: (n, …). targets: (n, 3, …). weight: (n, …).
+    """
+    count = len(LocalizerClass)
+    bones = anatomy_loss(output[:, :count], classes, weight)
+    return bones + 3.0 * _masked_l1(output[:, count:], targets, (classes > 0) * weight)
+
+
+def anatomy_loss(logits: Tensor, classes: Tensor, weight: Tensor) -> Tensor:
+    """Soft Dice over the batch plus cross entropy (Isensee 2021, Nat Methods 18:203)."""
+    entropy = functional.cross_entropy(logits, classes, reduction="none")
+    entropy = (entropy * weight).sum() / weight.sum().clamp(min=1)
+    probability = logits.softmax(dim=1) * weight[:, None]
+    truth = functional.one_hot(classes, logits.shape[1]).movedim(-1, 1) * weight[:, None]
+    axes = (0, 2, 3, 4)
+    overlap = (probability * truth).sum(axes)
+    total = probability.sum(axes) + truth.sum(axes)
+    present = truth.sum(axes) > 0
+    dice = (2 * overlap + 1) / (total + 1)
+    return entropy + 1 - dice[present][1:].mean() if present[1:].any() else entropy
+
+
+def lesion_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Tversky 0.4/0.6 (Salehi 2017) and weighted BCE, each lesion a channel of its own."""
+    positive = torch.tensor(LESION_WEIGHT, device=logits.device).view(1, -1, 1, 1, 1)
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits, truth, pos_weight=positive, reduction="none"
+    )
+    entropy = (entropy * weight[:, None]).sum() / weight.sum().clamp(min=1)
+    probability = logits.sigmoid() * weight[:, None]
+    truth = truth * weight[:, None]
+    axes = (0, 2, 3, 4)
+    overlap = (probability * truth).sum(axes)
+    missed, extra = ((1 - probability) * truth).sum(axes), (probability * (1 - truth)).sum(axes)
+    tversky = (overlap + 1) / (overlap + 0.4 * extra + 0.6 * missed + 1)
+    present = truth.sum(axes) > 20
+    if not present.any():
+        return entropy
+    return entropy + 0.6 * (1 - tversky[present]).mean()
+
+
+def _masked_l1(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    difference = functional.smooth_l1_loss(output, truth, beta=0.1, reduction="none")
+    return (difference * mask[:, None]).sum() / (mask.sum() * output.shape[1]).clamp(min=1)

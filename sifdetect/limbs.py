@@ -1,0 +1,205 @@
+"""Fracture lines told apart: what belongs to each ala, and what runs across the bodies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sifdetect.anatomy import AnatomyLabel, LesionBit, Side
+from sifdetect.components import Mask, Points, Sacrum, joined, length_mm, lesion, plane_normal
+from sifdetect.findings import Basis
+from sifdetect.measurements import SIDES, TransverseLimb, VerticalLimb
+
+MIN_LINE_MM3 = 80.0
+"""A sheet one voxel of 1.5 mm thick and 7 mm square; nutrient channels are slimmer."""
+
+MIN_LINE_MM = 8.0
+"""Shorter lines cannot be told from a nutrient channel or the edge of a foramen."""
+
+GAP_MM = 4.5
+"""A line that fades for this long goes on: three voxels, or one slice of a thick stack."""
+
+BODY_GAP_MM = 10.0
+"""The same within the bodies, where discs and canal interrupt a transverse line."""
+
+CROSSED_MM = 5.0
+"""A line that reaches this far on both sides of the midline runs across it."""
+
+TRANSVERSE_MM = 15.0
+"""Least width of a transverse line: half of a sacral body."""
+
+BAND_LEVELS = 0.3
+"""Half the height, 6–9 mm, within which a line in an ala may be the end of a transverse one."""
+
+LIMB_LEVELS = 0.4
+"""A vertical limb leaves the transverse one by at least this, 9–12 mm, beyond its band."""
+
+MIN_LIMB_MM3 = 40.0
+"""Half of the least line: what must lie above or below the band."""
+
+STRUT_LEVELS = 0.9
+"""Height of the edema around a transverse line, 20–25 mm."""
+
+_FOREIGN = (AnatomyLabel.HIP_RIGHT, AnatomyLabel.HIP_LEFT, AnatomyLabel.L5, AnatomyLabel.LUMBAR)
+_CORRIDORS = (AnatomyLabel.SACRAL_CORRIDOR_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_LEFT)
+_SAGITTAL = 0.7
+_ENDS = (2.0, 98.0)
+_EDEMA_ENDS = (10.0, 90.0)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The fracture lines of a sacrum.
+
+    Attributes:
+        of: the voxels that belong to RIGHT, LEFT and MIDLINE; empty where there is no line.
+        transverse: limbs that cross the bodies, cranial to caudal.
+        midline_line: True where a line lies in the midline and does not run across.
+    """
+
+    of: dict[Side, Points]
+    transverse: tuple[TransverseLimb, ...]
+    midline_line: bool
+
+
+def sort_lines(sacrum: Sacrum) -> Lines:
+    """The lines of each ala and of the midline.
+
+    Components are joined across GAP_MM; those smaller than MIN_LINE_MM3 or shorter than MIN_LINE_MM
+    are dropped. What crosses the bodies is the midline's, with its ends in corridor and ala; all
+    else is the side's on which it lies. Crumbs go with the rest of their component.
+    """
+    points, component = _significant(sacrum)
+    owner = np.where(points.left, 1, 0)
+    limbs, central, vertical = _transverse(sacrum, points)
+    owner[central] = 2
+    least = MIN_LIMB_MM3 / sacrum.segmentation.grid.voxel_volume_mm3
+    for limb in limbs:
+        for number, side in enumerate(SIDES):
+            owner[_ends(points, owner == number, limb.junction[side], least)] = 2
+    _gather_crumbs(owner, component, least)
+    of = {side: points.only(owner == number) for number, side in enumerate((*SIDES, Side.MIDLINE))}
+    return Lines(of, limbs if len(of[Side.MIDLINE]) else (), vertical and not limbs)
+
+
+def vertical_limb(points: Points, basis: Basis) -> VerticalLimb:
+    """The reach of one ala's line or edema on the level scale.
+
+    Ends are the 2nd and 98th percentile of a line, the 10th and 90th of edema, whose margin is
+    ill-defined.
+    """
+    ends = _ENDS if basis in (Basis.LINE, Basis.LINE_AND_EDEMA) else _EDEMA_ENDS
+    upper, lower = np.percentile(points.level, ends).tolist()
+    return VerticalLimb(basis=basis, upper=upper, lower=lower)
+
+
+def edema_strut(sacrum: Sacrum, edema: Points, least_mm3: float) -> Points | None:
+    """Edema of the bodies that runs from one side to the other; None where there is none.
+
+    This is the strut of the H sign; it means a fracture only beside edema or a line in an ala.
+    Edema along the upper end plate of S1 alone is taken for disc disease, and edema taller than
+    STRUT_LEVELS for that of two vertical lines whose margins meet.
+    """
+    body = edema.of(AnatomyLabel.SACRAL_BODY)
+    number = joined(body.index, sacrum.segmentation.grid.spacing_mm, 0.0)
+    for n in np.unique(number):
+        part = body.only(number == n)
+        upper, lower = np.percentile(part.level, _EDEMA_ENDS)
+        strut = np.median(part.level) > 0.5 and lower - upper <= STRUT_LEVELS
+        if strut and sacrum.volume_mm3(part) >= least_mm3 and _crosses(part):
+            return part
+    return None
+
+
+def as_transverse(points: Points, basis: Basis) -> TransverseLimb:
+    """Where points that cross the bodies meet the midline and leave the bodies."""
+    middle = points.level[np.abs(points.offset_mm) <= CROSSED_MM]
+    junction = {}
+    for side in SIDES:
+        offset = points.offset_mm * (1 if side is Side.LEFT else -1)
+        outer = offset >= 0.6 * np.percentile(offset, _ENDS[1])
+        junction[side] = float(np.median(points.level[outer]))
+    right, left = np.percentile(points.offset_mm, _ENDS).tolist()
+    return TransverseLimb(
+        basis=basis,
+        level=float(np.median(middle if len(middle) else points.level)),
+        junction=junction,
+        width_mm=left - right,
+    )
+
+
+def _significant(sacrum: Sacrum) -> tuple[Points, NDArray[np.int64]]:
+    """The line voxels in and around the sacrum that are large enough, and their components."""
+    segmentation = sacrum.segmentation
+    around = ndimage.binary_dilation(sacrum.mask, structure=np.ones((3, 3, 3)))
+    mask = lesion(segmentation, LesionBit.FRACTURE_LINE) & around
+    points = sacrum.points(mask & ~np.isin(segmentation.anatomy.values, _FOREIGN))
+    component = joined(points.index, segmentation.grid.spacing_mm, GAP_MM)
+    kept = np.zeros(len(points), dtype=np.bool_)
+    for n in np.unique(component):
+        part = component == n
+        large = part.sum() * segmentation.grid.voxel_volume_mm3 >= MIN_LINE_MM3
+        kept |= part & (large and length_mm(points.frame_mm[part], sacrum.voxel_mm) >= MIN_LINE_MM)
+    return points.only(kept), component[kept]
+
+
+def _transverse(sacrum: Sacrum, points: Points) -> tuple[tuple[TransverseLimb, ...], Mask, bool]:
+    """Transverse limbs, the voxels in the bodies that are the midline's, and True where some of
+    these do not run across."""
+    body = np.flatnonzero(points.label == AnatomyLabel.SACRAL_BODY)
+    number = joined(points.index[body], sacrum.segmentation.grid.spacing_mm, BODY_GAP_MM)
+    central = np.zeros(len(points), dtype=np.bool_)
+    limbs, vertical = [], False
+    for n in np.unique(number):
+        chosen = body[number == n]
+        part = points.only(chosen)
+        if sacrum.volume_mm3(part) < MIN_LINE_MM3:
+            continue
+        if _crosses(part):
+            limbs.append(as_transverse(part, Basis.LINE))
+            central[chosen] = True
+        elif _astride(part):
+            vertical = True
+            central[chosen] = True
+    return tuple(sorted(limbs, key=lambda limb: limb.level)), central, vertical
+
+
+def _crosses(part: Points) -> bool:
+    right, left = np.percentile(part.offset_mm, _ENDS)
+    normal = plane_normal(part.frame_mm)
+    sagittal = normal is not None and abs(normal[0]) >= _SAGITTAL
+    reaches = right <= -CROSSED_MM and left >= CROSSED_MM and left - right >= TRANSVERSE_MM
+    return bool(reaches and not sagittal)
+
+
+def _astride(part: Points) -> bool:
+    """True where at least a fifth of the part lies on each side of the midline."""
+    return bool(0.2 <= (part.offset_mm > 0).mean() <= 0.8)
+
+
+def _ends(points: Points, own: Mask, junction: float, least: float) -> Mask:
+    """What a transverse limb takes of one side's own points.
+
+    All around the junction where fewer than ``least`` points lie beyond it, so that the side has no
+    limb of its own; else what lies in a corridor that the side's limb does not run through.
+    """
+    from_junction = np.abs(points.level - junction)
+    beyond = own & (from_junction > LIMB_LEVELS)
+    if beyond.sum() < least:
+        return np.asarray(own & ~beyond)
+    medial = np.isin(points.label, (*_CORRIDORS, AnatomyLabel.SACRAL_BODY))
+    if medial[beyond].mean() >= 0.5:
+        return np.zeros(len(points), dtype=np.bool_)
+    return np.asarray(own & medial & (from_junction <= BAND_LEVELS))
+
+
+def _gather_crumbs(owner: NDArray[np.int64], component: NDArray[np.int64], least: float) -> None:
+    """Give owners of fewer than ``least`` voxels of a component to its main owner, in place."""
+    for n in np.unique(component):
+        part = component == n
+        counts = np.bincount(owner[part], minlength=3)
+        for small in np.flatnonzero((counts > 0) & (counts < least)):
+            owner[part & (owner == small)] = int(counts.argmax())

@@ -1,0 +1,242 @@
+"""Segmentation to measurements: fractures of each ala and of the midline, in patient mm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
+from sifdetect.components import Points, Sacrum, describe, gap_mm, joined, length_mm, lesion
+from sifdetect.findings import Basis, Fracture, OtherFinding
+from sifdetect.limbs import MIN_LINE_MM3, Lines, as_transverse, edema_strut, sort_lines
+from sifdetect.measurements import SIDES, Measurements, SideMeasurements, TransverseLimb
+from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
+from sifdetect.sides import HALF, foramen_gaps, measure_side
+from sifdetect.volume import Floats, LabelMap, Segmentation
+
+__all__ = ["Measurements", "measure"]
+
+MIN_EDEMA_MM3 = 1000.0
+"""One millilitre, a ball 12 mm across: an ala holds 20–30, and blur or a vessel makes less."""
+
+MIN_SCLEROSIS_MM3 = 1000.0
+"""As for edema; a bone island of 12 mm has 900 mm³."""
+
+MIN_SCLEROSIS_MM = 20.0
+"""A band along a healing line is longer than any common bone island."""
+
+MIN_LEVEL_SHARE = 0.05
+"""A level counts where at least this share of the finding lies in it."""
+
+MIDLINE_MM = 3.0
+"""A finding crosses the midline where it reaches this far, two voxels, on both sides of it."""
+
+
+@dataclass(frozen=True)
+class _Marrow:
+    """What surrounds the lines: voxels of each half, None where the scan cannot show them."""
+
+    edema: dict[Side, Points] | None
+    sclerosis: dict[Side, Points] | None
+    strut: Points | None
+    set_aside: tuple[OtherFinding, ...]
+
+
+def measure(
+    segmentation: Segmentation, *, fluid_sensitive: bool, modality: Modality
+) -> Measurements:
+    """Fracture-like findings of one scan and their measurements.
+
+    One finding for each ala: all of its lines together, or, where none is seen, at least
+    MIN_EDEMA_MM3 of connected edema (MR with fat suppression) or a band of sclerosis (CT). One for
+    the midline: lines that run across the bodies. Volume, length, centroid and levels are those of
+    the line, else of the edema or sclerosis. Length is the largest extent along the principal axis.
+    Distances run from the line to the wall of foramen and canal and are 0 where voxels touch.
+
+    Args:
+        segmentation: labels and probabilities on one grid.
+        fluid_sensitive: True where a fat-suppressed MR series was among the images.
+        modality: of the scan.
+    """
+    sacrum = describe(segmentation)
+    mimics = find(sacrum)
+    lines = sort_lines(sacrum)
+    marrow = _marrow(sacrum, lines, mimics, _shown(fluid_sensitive, modality))
+    found = list(_found(sacrum, lines, marrow))
+    components = np.zeros(segmentation.grid.shape, dtype=np.uint8)
+    for number, (_, points) in enumerate(found, start=1):
+        components[tuple(points.index.T)] = number
+    basis = {fracture.side: fracture.basis for fracture, _ in found}
+    of = {fracture.side: points for fracture, points in found}
+    return Measurements(
+        fractures=tuple(
+            replace(fracture, id=f"F{number}") for number, (fracture, _) in enumerate(found, 1)
+        ),
+        components=LabelMap(components, segmentation.grid),
+        sides={s: _side(sacrum, s, marrow, points=of.get(s), basis=basis.get(s)) for s in SIDES},
+        transverse=_transverse(lines, marrow, of.get(Side.MIDLINE)),
+        midline_line=lines.midline_line,
+        other_findings=(*mimics.findings, *marrow.set_aside),
+        score=_score(sacrum, mimics, marrow),
+        modality=modality,
+        fluid_sensitive=fluid_sensitive,
+    )
+
+
+def _shown(fluid_sensitive: bool, modality: Modality) -> LesionBit:
+    """What of edema and sclerosis the scan can show."""
+    if modality is Modality.CT:
+        return LesionBit.SCLEROSIS
+    return LesionBit.EDEMA if fluid_sensitive else LesionBit(0)
+
+
+def _marrow(sacrum: Sacrum, lines: Lines, mimics: Mimics, shown: LesionBit) -> _Marrow:
+    segmentation = sacrum.segmentation
+    sclerosis = edema = strut = None
+    aside: list[OtherFinding] = []
+    if LesionBit.SCLEROSIS in shown:
+        dense = sacrum.points(lesion(segmentation, LesionBit.SCLEROSIS) & sacrum.mask)
+        sclerosis = {side: dense.on(side).of(*HALF[side]) for side in SIDES}
+    if LesionBit.EDEMA in shown:
+        mask = lesion(segmentation, LesionBit.EDEMA) & sacrum.mask & ~mimics.near_mass
+        bright = sacrum.points(mask)
+        edema = {side: bright.on(side).of(*HALF[side]) for side in SIDES}
+        strut = edema_strut(sacrum, bright, MIN_EDEMA_MM3)
+        for side in SIDES:
+            joint = sacroiliac_edema(sacrum, edema[side], side)
+            # Beside a line, in this ala or across the bodies, edema is the fracture's.
+            if joint is not None and not len(lines.of[side]) and not len(lines.of[Side.MIDLINE]):
+                aside.append(joint)
+                edema[side] = edema[side].only(np.zeros(len(edema[side]), dtype=np.bool_))
+    return _Marrow(edema, sclerosis, strut, tuple(aside))
+
+
+def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Fracture, Points]]:
+    """Each finding with the voxels that it is measured on: right, left, midline."""
+    alar = False
+    for side in SIDES:
+        edema = marrow.edema[side] if marrow.edema is not None else None
+        dense = marrow.sclerosis[side] if marrow.sclerosis is not None else None
+        named = _named(sacrum, side, line=lines.of[side], edema=edema, dense=dense)
+        if named is not None:
+            alar = True
+            basis, points = named
+            fracture = _fracture(sacrum, side, basis=basis, points=points, edema=edema, dense=dense)
+            yield fracture, points
+    across, strut = lines.of[Side.MIDLINE], marrow.strut
+    if len(across):
+        basis = Basis.LINE if strut is None else Basis.LINE_AND_EDEMA
+        yield _fracture(sacrum, Side.MIDLINE, basis=basis, points=across, edema=strut), across
+    elif alar and strut is not None:
+        basis = Basis.EDEMA
+        yield _fracture(sacrum, Side.MIDLINE, basis=basis, points=strut, edema=strut), strut
+
+
+def _named(
+    sacrum: Sacrum, side: Side, *, line: Points, edema: Points | None, dense: Points | None
+) -> tuple[Basis, Points] | None:
+    """What a finding in one ala rests on, and its voxels; None where there is no finding."""
+    swollen = None if edema is None else _large(sacrum, edema, MIN_EDEMA_MM3)
+    if len(line):
+        return (Basis.LINE if swollen is None else Basis.LINE_AND_EDEMA), line
+    if swollen is not None:
+        return Basis.EDEMA, swollen
+    band = None if dense is None else _large(sacrum, dense, MIN_SCLEROSIS_MM3)
+    if band is None or follows_joint(sacrum, band, side):
+        return None
+    long = length_mm(band.frame_mm, sacrum.voxel_mm) >= MIN_SCLEROSIS_MM
+    return (Basis.SCLEROSIS, band) if long else None
+
+
+def _large(sacrum: Sacrum, points: Points, least_mm3: float) -> Points | None:
+    """The connected parts of at least ``least_mm3``; None where there is none."""
+    number = joined(points.index, sacrum.segmentation.grid.spacing_mm, 0.0)
+    size_mm3 = np.bincount(number) * sacrum.segmentation.grid.voxel_volume_mm3
+    kept = np.isin(number, np.flatnonzero(size_mm3 >= least_mm3))
+    return points.only(kept) if kept.any() else None
+
+
+def _fracture(
+    sacrum: Sacrum,
+    side: Side,
+    *,
+    basis: Basis,
+    points: Points,
+    edema: Points | None = None,
+    dense: Points | None = None,
+) -> Fracture:
+    has_line = basis in (Basis.LINE, Basis.LINE_AND_EDEMA)
+    bone_mm = points.frame_mm if has_line else np.zeros((0, 3))
+    reach = np.percentile(points.offset_mm, (2, 98))
+    return Fracture(
+        id="",
+        side=side,
+        levels=_levels(points),
+        basis=basis,
+        volume_mm3=sacrum.volume_mm3(points),
+        length_mm=length_mm(points.frame_mm, sacrum.voxel_mm),
+        centroid_lps_mm=sacrum.centroid_lps_mm(points.index),
+        foramen_distance_mm=foramen_gaps(sacrum, bone_mm, side),
+        canal_distance_mm=gap_mm(bone_mm, sacrum.canal_mm, sacrum.voxel_mm),
+        crosses_midline=bool(reach[0] <= -MIDLINE_MM and reach[1] >= MIDLINE_MM),
+        edema_mm3=None if edema is None else sacrum.volume_mm3(edema),
+        sclerosis_mm3=None if dense is None else sacrum.volume_mm3(dense),
+        confidence=_confidence(sacrum, basis, points),
+    )
+
+
+def _levels(points: Points) -> tuple[SacralLevel, ...]:
+    segment = np.clip(np.floor(points.level) + 1, 1, 5).astype(int)
+    share = np.bincount(segment, minlength=6) / len(segment)
+    return tuple(level for level in SacralLevel if share[level] >= MIN_LEVEL_SHARE)
+
+
+def _confidence(sacrum: Sacrum, basis: Basis, points: Points) -> float:
+    """90th percentile of the voxels' probability: the part that is seen best, without outliers."""
+    bit = {Basis.EDEMA: LesionBit.EDEMA, Basis.SCLEROSIS: LesionBit.SCLEROSIS}
+    channel = list(LesionBit).index(bit.get(basis, LesionBit.FRACTURE_LINE))
+    values = sacrum.segmentation.probability[channel][tuple(points.index.T)]
+    return float(np.percentile(values, 90))
+
+
+def _side(
+    sacrum: Sacrum, side: Side, marrow: _Marrow, *, points: Points | None, basis: Basis | None
+) -> SideMeasurements:
+    measured = measure_side(sacrum, side, points, basis)
+    edema = None if marrow.edema is None else sacrum.volume_mm3(marrow.edema[side])
+    dense = None if marrow.sclerosis is None else sacrum.volume_mm3(marrow.sclerosis[side])
+    return replace(measured, edema_mm3=edema, sclerosis_mm3=dense)
+
+
+def _transverse(
+    lines: Lines, marrow: _Marrow, midline: Points | None
+) -> tuple[TransverseLimb, ...]:
+    if lines.transverse or midline is None or len(lines.of[Side.MIDLINE]):
+        return lines.transverse
+    assert marrow.strut is not None
+    return (as_transverse(marrow.strut, Basis.EDEMA),)
+
+
+def _score(sacrum: Sacrum, mimics: Mimics, marrow: _Marrow) -> float:
+    """The probability that the most suspicious MIN_LINE_MM3 of the sacrum reach for a line, or
+    MIN_EDEMA_MM3 of one half for edema, whichever is more; joints and masses are left out."""
+    segmentation, voxel = sacrum.segmentation, sacrum.segmentation.grid.voxel_volume_mm3
+    values = segmentation.probability
+    line = values[list(LesionBit).index(LesionBit.FRACTURE_LINE)]
+    scores = [_nth(line[sacrum.mask], MIN_LINE_MM3 / voxel)]
+    if marrow.edema is not None:
+        bright = values[list(LesionBit).index(LesionBit.EDEMA)]
+        aside = {finding.side for finding in marrow.set_aside}
+        for side in SIDES:
+            half = np.isin(segmentation.anatomy.values, HALF[side]) & ~mimics.near_mass
+            if side not in aside:
+                scores.append(_nth(bright[half], MIN_EDEMA_MM3 / voxel))
+    return max(scores)
+
+
+def _nth(values: Floats, number: float) -> float:
+    """The value that ``number`` values reach; 0 where there are fewer."""
+    n = max(1, round(number))
+    return float(np.partition(values, -n)[-n]) if len(values) >= n else 0.0

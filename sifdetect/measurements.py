@@ -1,0 +1,144 @@
+"""What is measured on a segmentation: the types that stand between voxels and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from sifdetect.anatomy import DenisZone, Modality, SacralLevel, Side
+from sifdetect.findings import Basis, Fracture, OtherFinding
+from sifdetect.volume import LabelMap
+
+SIDES = (Side.RIGHT, Side.LEFT)
+"""The two halves of the sacrum, in the order in which they are reported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerticalLimb:
+    """A fracture that runs along the load path of one ala.
+
+    Attributes:
+        basis: what the limb rests on.
+        upper, lower: cranial and caudal end on the level scale: 0 at the S1 upper end plate, 1 at
+            S1/S2, … 5 at the tip of S5.
+    """
+
+    basis: Basis
+    upper: float
+    lower: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransverseLimb:
+    """A fracture that runs across the bodies from one side of the midline to the other.
+
+    Attributes:
+        basis: what the limb rests on.
+        level: where it meets the midline, on the level scale.
+        junction: where it leaves the bodies on each side, on the level scale.
+        width_mm: extent from right to left within the bodies.
+    """
+
+    basis: Basis
+    level: float
+    junction: dict[Side, float]
+    width_mm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideMeasurements:
+    """One half of the sacrum, from the midline to the sacroiliac joint.
+
+    Attributes:
+        basis: what a fracture statement about this ala rests on; None where there is none.
+        line_mm3: volume of this ala's own line; a transverse limb is not part of it.
+        zone_mm3: volume of the line, or of the edema or sclerosis where there is no line, by the
+            Denis zone that the voxels lie in.
+        edema_mm3: marrow edema of ala and foraminal corridor; None where it cannot be seen.
+        sclerosis_mm3: the same for sclerosis; None where it cannot be seen.
+        foramen_distance_mm: gap between line and foramen; 0 where they touch; empty without a line.
+        touched_foramina: foramina whose wall the line reaches.
+        crossed_foramina: foramina whose opposite walls the line reaches.
+        canal_distance_mm: gap between line and sacral canal; 0 where they touch.
+        joint_distance_mm: gap between the line in the ala and the joint face of the sacrum.
+        joint_angle_deg: angle between the planes of the line in the ala and of the joint face,
+            0–90; None where either is too small or too round to have a plane.
+        limb: the vertical limb; None where there is none.
+        in_view: share of the ala's expected extent that the scan covers, 0–1.
+    """
+
+    basis: Basis | None = None
+    line_mm3: float = 0.0
+    zone_mm3: dict[DenisZone, float] = field(default_factory=dict)
+    edema_mm3: float | None = None
+    sclerosis_mm3: float | None = None
+    foramen_distance_mm: dict[SacralLevel, float] = field(default_factory=dict)
+    touched_foramina: tuple[SacralLevel, ...] = ()
+    crossed_foramina: tuple[SacralLevel, ...] = ()
+    canal_distance_mm: float | None = None
+    joint_distance_mm: float | None = None
+    joint_angle_deg: float | None = None
+    limb: VerticalLimb | None = None
+    in_view: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """All that is measured on one segmentation.
+
+    Attributes:
+        fractures: at most one for each ala and one for the midline, right before left.
+        components: value n marks the voxels that ``fractures[n - 1]`` was measured on: its line, or
+            its edema or sclerosis where there is no line.
+        sides: RIGHT and LEFT.
+        transverse: limbs that cross the bodies, cranial to caudal.
+        midline_line: True where a line lies in the midline and does not run across.
+        other_findings: what was seen and is not called a fracture.
+        score: 0–1, the lesion probability that a line or an edema of the least size reaches.
+        modality: of the scan.
+        fluid_sensitive: True where marrow edema can be judged.
+    """
+
+    fractures: tuple[Fracture, ...]
+    components: LabelMap
+    sides: dict[Side, SideMeasurements]
+    transverse: tuple[TransverseLimb, ...] = ()
+    midline_line: bool = False
+    other_findings: tuple[OtherFinding, ...] = ()
+    score: float = 0.0
+    modality: Modality
+    fluid_sensitive: bool
+
+
+UNCERTAIN = "uncertain fracture-like line or edema"
+"""Kind of an other finding that would be a fracture if its probability were higher."""
+
+
+def withheld(measurements: Measurements) -> Measurements:
+    """The measurements with every fracture listed among the other findings, and none stated.
+
+    For a study whose calibrated probability does not reach the point from which one is stated.
+    """
+    demoted = tuple(
+        OtherFinding(
+            kind=UNCERTAIN,
+            side=fracture.side,
+            centroid_lps_mm=fracture.centroid_lps_mm,
+            volume_mm3=fracture.volume_mm3,
+        )
+        for fracture in measurements.fractures
+    )
+    components = measurements.components
+    return replace(
+        measurements,
+        fractures=(),
+        components=LabelMap(components.values * 0, components.grid),
+        sides={
+            side: SideMeasurements(
+                edema_mm3=one.edema_mm3, sclerosis_mm3=one.sclerosis_mm3, in_view=one.in_view
+            )
+            for side, one in measurements.sides.items()
+        },
+        transverse=(),
+        midline_line=False,
+        other_findings=(*demoted, *measurements.other_findings),
+    )

@@ -1,0 +1,291 @@
+"""The stages in order: choose → localize → segment → measure → classify. Written only here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sifdetect import __version__
+from sifdetect.anatomy import Modality, SacralLevel
+from sifdetect.classify import Classification, Context, classify
+from sifdetect.engine import Bundle, Models
+from sifdetect.errors import InputError, NoSacrumInView, UnsuitableSeries
+from sifdetect.findings import (
+    Algorithm,
+    Presence,
+    SourceSeries,
+    StudyFindings,
+    Warning,
+)
+from sifdetect.fit import frame_of_parts
+from sifdetect.localize import Localization, localize
+from sifdetect.measure import measure
+from sifdetect.measurements import Measurements, withheld
+from sifdetect.segment import Roles, choose_roles, segment
+from sifdetect.study import Analysis, Series, SeriesLabels, Study
+from sifdetect.transfer import marked, transferred
+from sifdetect.view import coverage
+from sifdetect.volume import Grid, LabelMap, SacralFrame, Segmentation
+
+_FRACTURED_LEVELS = (SacralLevel.S1, SacralLevel.S2, SacralLevel.S3)
+_WHOLE = 0.98
+_REFIT_MM = 10.0
+"""Parts that disagree more than this about the frame do not set it anew."""
+_STILL_MM = 4.0
+"""A frame that moves less than this at the sacrum's corners is left; networks bear more."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One modality of a study, from its series to its classes."""
+
+    used: tuple[Series, ...]
+    segmentation: Segmentation
+    measurements: Measurements
+    classification: Classification
+
+
+@dataclass
+class _Clock:
+    """Seconds spent in each stage so far."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def analyze_study(study: Study, models: Models) -> Analysis:
+    """Findings of a study, and labels on the grid of every series that was used.
+
+    CT and MR of one study are read apart; what is reported is the one that states a fracture, else
+    the one that shows marrow edema. ``timings_s`` covers the stages from localizing to measuring.
+
+    Raises:
+        UnsuitableSeries: no series can be used.
+        NoSacrumInView: no usable series holds a sacrum.
+        ModelError: a bundle is missing or altered.
+    """
+    if not study.series:
+        raise UnsuitableSeries(
+            f"No series of the study {study.study_instance_uid} can be used{_why(study.refused)}",
+            hint="Send a CT, or an MR with STIR or fat-saturated T2, that covers the sacrum",
+        )
+    clock = _Clock()
+    failures: list[InputError] = []
+    readings: list[_Reading] = []
+    for groups in _groups(study.series):
+        try:
+            readings.append(_read(groups, models, clock))
+        except InputError as error:
+            failures.append(error)
+    if not readings:
+        raise failures[0]
+    readings.sort(key=_telling)
+    with clock.stage("segment"):
+        labels = tuple(one for reading in readings for one in _labels(reading, readings[0]))
+    return Analysis(_findings(study, readings, models, clock), labels)
+
+
+def _groups(series: Sequence[Series]) -> list[list[list[Series]]]:
+    """By modality, the series that can be read together: a CT alone, MR by frame of reference."""
+    frames: dict[tuple[Modality, str | None], list[Series]] = {}
+    for number, one in enumerate(series):
+        modality = one.volume.modality
+        frame = one.volume.grid.frame_of_reference_uid
+        key = str(number) if modality is Modality.CT else frame
+        frames.setdefault((modality, key), []).append(one)
+    grouped = [
+        [group for (of, _), group in frames.items() if of is modality] for modality in Modality
+    ]
+    return [sorted(groups, key=lambda g: not _shows_edema(g)) for groups in grouped if groups]
+
+
+def _shows_edema(series: Sequence[Series]) -> bool:
+    weightings = [one.volume.weighting for one in series]
+    return any(weighting is not None and weighting.fluid_sensitive for weighting in weightings)
+
+
+def _read(groups: Sequence[Sequence[Series]], models: Models, clock: _Clock) -> _Reading:
+    with clock.stage("localize"):
+        group, found = _located(groups, models)
+    modality = group[0].volume.modality
+    roles = choose_roles([one.volume for one in group], found.frame)
+    if not roles.volumes:
+        raise UnsuitableSeries(
+            "No MR series is a STIR, a fat-saturated T2, a T1 or a T2 series",
+            hint="Send a STIR or a fat-saturated T2 series of the sacrum",
+        )
+    with clock.stage("segment"):
+        segmentation = _segmented(roles, found.frame, models.region(modality))
+    frame = segmentation.frame
+    with clock.stage("measure"):
+        measurements = measure(
+            segmentation, fluid_sensitive=roles.fluid_sensitive is not None, modality=modality
+        )
+        spec = models.region(modality).spec
+        probability = spec.calibration(measurements.score)
+        if probability < spec.decision:
+            measurements = withheld(measurements)
+        context = Context(
+            coverage=frame.coverage,
+            probability=probability,
+            weightings=tuple(v.weighting for v in roles.volumes if v.weighting is not None),
+        )
+        classification = classify(measurements, context)
+    used = tuple(one for v in roles.volumes for one in group if one.volume is v)
+    return _Reading(used, segmentation, measurements, classification)
+
+
+def _located(
+    groups: Sequence[Sequence[Series]], models: Models
+) -> tuple[Sequence[Series], Localization]:
+    """The group that shows most of the sacrum, those that show edema first.
+
+    The search ends at the first group that shows S1 to S3, where nearly all fractures lie.
+    """
+    found: list[tuple[Sequence[Series], Localization]] = []
+    failures: list[NoSacrumInView] = []
+    for group in groups:
+        if found and _shows_edema(found[0][0]) and not _shows_edema(group):
+            break
+        try:
+            found.append((group, _localized(group, models)))
+        except NoSacrumInView as error:
+            failures.append(error)
+            continue
+        if _share_seen(found[-1][1]) >= _WHOLE:
+            return found[-1]
+    if not found:
+        raise failures[0]
+    return max(found, key=lambda one: _share_seen(one[1]))
+
+
+def _localized(group: Sequence[Series], models: Models) -> Localization:
+    """From the first series that holds a sacrum."""
+    localizer = models.localizer(group[0].volume.modality)
+    failures: list[NoSacrumInView] = []
+    for one in sorted(group, key=lambda one: not _shows_edema([one])):
+        try:
+            return localize(one.volume, localizer)
+        except NoSacrumInView as error:
+            failures.append(error)
+    raise failures[0]
+
+
+def _share_seen(found: Localization) -> float:
+    """Mean coverage of S1 to S3, 0–1."""
+    return sum(found.frame.coverage[level] for level in _FRACTURED_LEVELS) / len(_FRACTURED_LEVELS)
+
+
+def _segmented(roles: Roles, frame: SacralFrame, model: Bundle) -> Segmentation:
+    """Segment, set the frame by what was found, and segment once more where it moved."""
+    first = segment(roles, _covered(frame, roles), model)
+    refitted = frame_of_parts(first)
+    if refitted is None or refitted[1] > _REFIT_MM or not _moved(frame, refitted[0]):
+        return first
+    return segment(roles, _covered(refitted[0], roles), model)
+
+
+def _moved(before: SacralFrame, after: SacralFrame) -> bool:
+    corners = np.array([[x, y, z] for x in (-50, 50) for y in (-30, 20) for z in (-50, 40)])
+    distance = np.linalg.norm(before.to_lps_mm(corners) - after.to_lps_mm(corners), axis=1)
+    return bool(distance.max() > _STILL_MM)
+
+
+def _covered(frame: SacralFrame, roles: Roles) -> SacralFrame:
+    """The frame with the coverage of the series that lesions are read from."""
+    return replace(frame, coverage=coverage(frame, roles.volumes[0].grid))
+
+
+def _telling(reading: _Reading) -> tuple[bool, bool, float]:
+    covered = reading.segmentation.frame.coverage.values()
+    return (
+        reading.classification.presence is not Presence.PRESENT,
+        not _shows_edema(reading.used),
+        -sum(covered),
+    )
+
+
+def _findings(
+    study: Study, readings: Sequence[_Reading], models: Models, clock: _Clock
+) -> StudyFindings:
+    first = readings[0]
+    stated = first.classification
+    return StudyFindings(
+        study_instance_uid=study.study_instance_uid,
+        presence=stated.presence,
+        probability=stated.probability,
+        denis=stated.denis,
+        morphology=stated.morphology,
+        bakker=stated.bakker,
+        ffp=stated.ffp,
+        coverage=stated.coverage,
+        algorithm=Algorithm(name="sifdetect", version=__version__, bundles=models.checksums()),
+        fractures=first.measurements.fractures,
+        other_findings=first.measurements.other_findings,
+        warnings=(*stated.warnings, *_disagreement(readings)),
+        sources=_sources(study, readings),
+        timings_s=dict(clock.seconds),
+    )
+
+
+def _disagreement(readings: Sequence[_Reading]) -> tuple[Warning, ...]:
+    said = readings[0].classification.presence
+    return tuple(
+        Warning(
+            code="modalities-disagree",
+            text=f"{_name(readings[0])} says {said.value},"
+            f" {_name(other)} of the same study says {other.classification.presence.value}",
+        )
+        for other in readings[1:]
+        if other.classification.presence is not said
+    )
+
+
+def _name(reading: _Reading) -> str:
+    return reading.used[0].volume.modality.value
+
+
+def _sources(study: Study, readings: Sequence[_Reading]) -> tuple[SourceSeries, ...]:
+    used = {one.source.series_instance_uid for reading in readings for one in reading.used}
+    spare = "Not needed: another series of the study shows the same, finer or over more of it"
+    listed = [
+        one.source
+        if one.source.series_instance_uid in used
+        else replace(one.source, used=False, reason=spare)
+        for one in study.series
+    ]
+    return (*listed, *study.refused)
+
+
+def _labels(reading: _Reading, reported: _Reading) -> Iterator[SeriesLabels]:
+    """On the grid of each series; findings only where their place on the series is known."""
+    place = reported.used[0].volume.grid.frame_of_reference_uid
+    for one in reading.used:
+        grid = one.volume.grid
+        known = reading is reported or grid.frame_of_reference_uid == place
+        yield SeriesLabels(
+            source=one.source,
+            anatomy=transferred(reading.segmentation.anatomy, grid),
+            lesions=transferred(reading.segmentation.lesions, grid),
+            findings=marked(reported.measurements.components, grid) if known else _empty(grid),
+        )
+
+
+def _empty(grid: Grid) -> LabelMap:
+    return LabelMap(np.zeros(grid.shape, dtype=np.uint8), grid)
+
+
+def _why(refused: Sequence[SourceSeries]) -> str:
+    reasons = list(dict.fromkeys(source.reason for source in refused if source.reason))
+    return f" ({'; '.join(reasons)})" if reasons else ""

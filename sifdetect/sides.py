@@ -1,0 +1,108 @@
+"""One half of the sacrum: zones, foramina, canal and joint seen from its fracture line."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from sifdetect.anatomy import AnatomyLabel, DenisZone, SacralLevel, Side
+from sifdetect.components import (
+    ADJACENT_VOXELS,
+    Points,
+    Sacrum,
+    gap_mm,
+    plane_normal,
+)
+from sifdetect.findings import Basis
+from sifdetect.limbs import vertical_limb
+from sifdetect.measurements import SideMeasurements
+from sifdetect.volume import Floats
+
+HALF = {
+    Side.RIGHT: (AnatomyLabel.SACRAL_ALA_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_RIGHT),
+    Side.LEFT: (AnatomyLabel.SACRAL_ALA_LEFT, AnatomyLabel.SACRAL_CORRIDOR_LEFT),
+}
+"""Ala and foraminal corridor of each side."""
+
+_ZONE = {
+    DenisZone.ALAR: (AnatomyLabel.SACRAL_ALA_RIGHT, AnatomyLabel.SACRAL_ALA_LEFT),
+    DenisZone.FORAMINAL: (AnatomyLabel.SACRAL_CORRIDOR_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_LEFT),
+    DenisZone.CENTRAL: (AnatomyLabel.SACRAL_BODY,),
+}
+_ALA_LOW_MM = np.array([18.0, -28.0, -30.0])
+_ALA_HIGH_MM = np.array([48.0, 12.0, 42.0])
+_LINES = (Basis.LINE, Basis.LINE_AND_EDEMA)
+
+
+def measure_side(
+    sacrum: Sacrum, side: Side, points: Points | None, basis: Basis | None
+) -> SideMeasurements:
+    """What is known of one half from the voxels of its finding (None where it has none)."""
+    in_view = _in_view(sacrum, side)
+    if points is None or basis is None:
+        return SideMeasurements(in_view=in_view)
+    limb = vertical_limb(points, basis)
+    zones = {zone: sacrum.volume_mm3(points.of(*labels)) for zone, labels in _ZONE.items()}
+    if basis not in _LINES:
+        return SideMeasurements(basis=basis, zone_mm3=zones, limb=limb, in_view=in_view)
+    line_mm = points.frame_mm
+    gaps = foramen_gaps(sacrum, line_mm, side)
+    ala_mm = points.of(*HALF[side][:1]).frame_mm
+    return SideMeasurements(
+        basis=basis,
+        line_mm3=sacrum.volume_mm3(points),
+        zone_mm3=zones,
+        foramen_distance_mm=gaps,
+        touched_foramina=tuple(level for level, gap in gaps.items() if gap == 0),
+        crossed_foramina=tuple(level for level in gaps if _crossed(sacrum, line_mm, side, level)),
+        canal_distance_mm=gap_mm(line_mm, sacrum.canal_mm, sacrum.voxel_mm),
+        joint_distance_mm=gap_mm(ala_mm, sacrum.joint_mm[side], sacrum.voxel_mm),
+        joint_angle_deg=_angle_deg(ala_mm, sacrum.joint_mm[side]),
+        limb=limb,
+        in_view=in_view,
+    )
+
+
+def foramen_gaps(sacrum: Sacrum, line_mm: Floats, side: Side) -> dict[SacralLevel, float]:
+    """Gap between a line (n, 3), frame mm, and each foramen of a side; of both for MIDLINE."""
+    gaps: dict[SacralLevel, float] = {}
+    for (where, level), foramen_mm in sorted(
+        sacrum.foramina_mm.items(), key=lambda item: item[0][1]
+    ):
+        gap = gap_mm(line_mm, foramen_mm, sacrum.voxel_mm)
+        if gap is not None and side in (where, Side.MIDLINE):
+            gaps[level] = min(gap, gaps.get(level, gap))
+    return gaps
+
+
+def _crossed(sacrum: Sacrum, line_mm: Floats, side: Side, level: SacralLevel) -> bool:
+    """True where the line touches opposite walls of a foramen: lateral and medial, or upper and
+    lower, each within the middle of the wall."""
+    foramen_mm = sacrum.foramina_mm[side, level]
+    near = cKDTree(foramen_mm).query(line_mm)[0] <= ADJACENT_VOXELS * sacrum.voxel_mm
+    low, high = np.percentile(foramen_mm[:, [0, 2]], (2, 98), axis=0)
+    place = (line_mm[near][:, [0, 2]] - (low + high) / 2) / ((high - low) / 2 + sacrum.voxel_mm)
+    for across, along in ((0, 1), (1, 0)):
+        wall = place[np.abs(place[:, along]) < 0.7, across]
+        if len(wall) and wall.min() < -0.7 and wall.max() > 0.7:
+            return True
+    return False
+
+
+def _angle_deg(ala_mm: Floats, joint_mm: Floats) -> float | None:
+    line, joint = plane_normal(ala_mm), plane_normal(joint_mm)
+    if line is None or joint is None:
+        return None
+    return float(np.degrees(np.arccos(np.clip(abs(line @ joint), 0.0, 1.0))))
+
+
+def _in_view(sacrum: Sacrum, side: Side) -> float:
+    """Share of a box in the sacral frame that holds an adult's ala, S1 to S3."""
+    segmentation = sacrum.segmentation
+    sign = 1.0 if side is Side.LEFT else -1.0
+    axes = [np.linspace(a, b, 8) for a, b in zip(_ALA_LOW_MM, _ALA_HIGH_MM, strict=True)]
+    box = np.stack(np.meshgrid(axes[0] * sign, axes[1], axes[2], indexing="ij"), -1).reshape(-1, 3)
+    index = np.rint(segmentation.grid.mm_to_index(segmentation.frame.to_lps_mm(box))).astype(int)
+    inside = ((index >= 0) & (index < segmentation.grid.shape)).all(axis=1)
+    seen = segmentation.in_view[tuple(index[inside].T)]
+    return float(seen.sum() / len(box))

@@ -1,0 +1,1 @@
+"""Synthetic pelves: sample parameters, then render them; no real person's data."""

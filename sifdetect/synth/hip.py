@@ -1,0 +1,153 @@
+"""Hip bones and proximal femora: balls along skeleton curves and patches, joined.
+
+Landmarks of the right-left symmetric mean pelvis, relative to the hip joint centre, in the pelvic
+plane (anterior superior iliac spines and symphysis in one coronal plane): Tile 2003; hip centres
+170 mm apart, bi-iliac width 275 mm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
+from scipy.spatial import cKDTree
+
+from sifdetect.synth.noise import Array, Points, coarsely
+
+REACH_MM = 22.0
+"""Beyond this distance from a surface the field is a constant."""
+WING = np.array(
+    [
+        [(46, -79, 60, 8), (44, -84, 73, 9), (43, -90, 86, 6)],
+        [(61, -56, 50, 9), (62, -64, 85, 9), (66, -80, 118, 6)],
+        [(73, -26, 38, 10), (87, -30, 85, 4), (97, -52, 137, 6)],
+        [(87, 4, 34, 11), (108, -2, 85, 3), (127, -12, 142, 6)],
+        [(95, 30, 42, 9), (119, 28, 82, 3.5), (137, 25, 122, 6)],
+        [(99, 44, 44, 6), (109, 47, 65, 5), (122, 46, 86, 6)],
+    ],
+    dtype=np.float64,
+)
+"""Iliac wing: control points (lateral, anterior, cranial, radius), dorsal to ventral by caudal to
+cranial: from the posterior spines to the anterior ones."""
+CURVES = (
+    ((86, 12, 30, 12), (74, 28, 2, 8), (45, 42, -4, 7), (12, 45, -6, 9)),
+    ((10, 45, -12, 9), (10, 44, -26, 8)),
+    ((12, 43, -30, 6), (30, 24, -55, 5.5), (50, -8, -82, 9)),
+    ((84, -16, 4, 15), (76, -26, -25, 12), (62, -30, -62, 14), (56, -26, -86, 13)),
+    ((72, -22, 26, 11), (62, -34, 4, 6), (54, -40, -6, 4)),
+    ((85, 0, 34, 13), (86, -8, 24, 13)),
+)
+FEMUR = (
+    ((85, 0, 0, 14), (108, -4, -16, 13), (126, -8, -34, 15)),
+    ((132, -12, -12, 13), (134, -10, -40, 14), (124, -4, -90, 13), (118, 0, -170, 13)),
+)
+HEAD_RADIUS_MM, SOCKET_RADIUS_MM = 23.5, 32.0
+
+
+@dataclass(frozen=True)
+class HipParams:
+    """Size relative to the mean; ``tilt_deg`` is the pelvic tilt (hip axis to S1 end plate)."""
+
+    scale: float
+    width: float
+    height: float
+    thickness: float
+    tilt_deg: float
+    flare_mm: float
+
+    @staticmethod
+    def sample(rng: np.random.Generator, scale: float) -> HipParams:
+        """Draw a shape; pelvic tilt 13 ± 5° (Vialle 2005)."""
+        return HipParams(
+            scale=scale,
+            width=float(np.clip(rng.normal(1.0, 0.04), 0.9, 1.1)),
+            height=float(np.clip(rng.normal(1.0, 0.05), 0.88, 1.12)),
+            thickness=float(np.clip(rng.normal(1.0, 0.12), 0.7, 1.35)),
+            tilt_deg=float(np.clip(rng.normal(13, 4), 3, 24)),
+            flare_mm=float(rng.normal(0, 6)),
+        )
+
+    @property
+    def center_mm(self) -> NDArray[np.float64]:
+        """(3,) hip joint centre of the left side in the pelvic frame."""
+        tilt = np.radians(self.tilt_deg)
+        reach = 105.0 * self.scale
+        return np.array(
+            [85.0 * self.scale * self.width, reach * np.sin(tilt), -reach * np.cos(tilt)]
+        )
+
+    @cached_property
+    def _bone(self) -> tuple[cKDTree, Array]:
+        points = [_patch(WING)] + [_curve(np.array(curve, dtype=np.float64)) for curve in CURVES]
+        return self._tree(np.concatenate(points))
+
+    @cached_property
+    def _femur(self) -> tuple[cKDTree, Array]:
+        return self._tree(np.concatenate([_curve(np.array(c, dtype=np.float64)) for c in FEMUR]))
+
+    def _tree(self, balls: NDArray[np.float64]) -> tuple[cKDTree, Array]:
+        place = balls[:, :3].copy()
+        place[:, 0] += self.flare_mm * np.clip(place[:, 2] / 140, 0, 1) ** 2
+        place *= np.array([self.width, 1.0, self.height]) * self.scale
+        place[:, 1:] += self.center_mm[1:]
+        radius = balls[:, 3] * self.scale * self.thickness
+        return cKDTree(place), radius.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class HipField:
+    """Hip bone, femur and the space between them; signed distances in mm, one side or both."""
+
+    bone_mm: Array
+    femur_mm: Array
+    wing_mm: Array
+
+
+def evaluate(params: HipParams, points: Points) -> HipField:
+    """Both hip bones and femora at a set of points; they are mirror images of each other."""
+    side = np.abs(points.x)
+    halves = Points(side, points.y, points.z)
+    bone = coarsely(halves, 3.0, lambda p: _distance(params._bone, p))
+    femur = coarsely(halves, 3.0, lambda p: _distance(params._femur, p))
+    center = params.center_mm
+    offset = [side - center[0], points.y - center[1], points.z - center[2]]
+    from_center = np.sqrt(sum(axis**2 for axis in offset)) / params.scale
+    opening = (0.75 * offset[0] + 0.42 * offset[1] - 0.5 * offset[2]) / params.scale
+    shell = np.maximum(from_center - SOCKET_RADIUS_MM, opening - 13)
+    wing = bone
+    bone = np.maximum(np.minimum(bone, shell), HEAD_RADIUS_MM + 3.5 - from_center)
+    head = from_center - HEAD_RADIUS_MM
+    return HipField(
+        bone.astype(np.float32), np.minimum(femur, head).astype(np.float32), wing.astype(np.float32)
+    )
+
+
+def _distance(tree: tuple[cKDTree, Array], at: Points) -> Array:
+    balls, radius = tree
+    points = np.stack([at.x, at.y, at.z], -1).reshape(-1, 3)
+    reach = REACH_MM + float(radius.max())
+    low, high = balls.mins - reach, balls.maxes + reach
+    near = ((points > low) & (points < high)).all(axis=1)
+    result = np.full(len(points), REACH_MM, dtype=np.float32)
+    distance, nearest = balls.query(points[near], distance_upper_bound=reach, eps=0.05)
+    found = np.isfinite(distance)
+    values = np.full(len(distance), REACH_MM, dtype=np.float32)
+    values[found] = distance[found] - radius[nearest[found]]
+    result[near] = np.minimum(values, REACH_MM)
+    return result.reshape(at.x.shape)
+
+
+def _patch(control: NDArray[np.float64]) -> NDArray[np.float64]:
+    rows, columns = np.linspace(0, 1, control.shape[0]), np.linspace(0, 1, control.shape[1])
+    u, w = np.linspace(0, 1, 46), np.linspace(0, 1, 26)
+    axes = [RectBivariateSpline(rows, columns, control[..., k], kx=3, ky=2)(u, w) for k in range(4)]
+    return np.stack(axes, -1).reshape(-1, 4)
+
+
+def _curve(control: NDArray[np.float64]) -> NDArray[np.float64]:
+    knots = np.linspace(0, 1, len(control))
+    at = np.linspace(0, 1, 14 * (len(control) - 1) + 1)
+    return np.stack([np.interp(at, knots, control[:, k]) for k in range(4)], -1)

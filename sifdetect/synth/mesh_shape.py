@@ -1,0 +1,120 @@
+"""A pelvis whose bones come from real surfaces; spine, femora and soft tissue are procedural."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+
+from sifdetect.anatomy import AnatomyLabel
+from sifdetect.synth import bones as real
+from sifdetect.synth import hip, lumbar
+from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
+from sifdetect.synth.shape import COCCYX, FEMUR, BoneField, frame_of
+from sifdetect.synth.spine import SACRAL_HEIGHTS_MM, SpineCurve
+from sifdetect.volume import Floats, SacralFrame
+
+
+@dataclass(frozen=True)
+class MeshShape:
+    """One variation of a real pelvis.
+
+    Attributes:
+        source: the bones as they were measured.
+        curve: the spine above them; starts at their S1 upper end plate.
+        stretch: (3,) factor along x, y and z.
+    """
+
+    source: real.BoneField
+    curve: SpineCurve
+    femora: hip.HipParams
+    stretch: tuple[float, float, float]
+    deformation: Deformation
+    detail: Deformation
+    roughness: SmoothNoise
+
+    @staticmethod
+    def sample(rng: np.random.Generator, source: real.BoneField) -> MeshShape:
+        """Draw a variation: stretched by some 8 %, bent by some mm, either way round."""
+        if rng.random() < 0.5:
+            source = source.mirrored()
+        scale, *each = np.clip(rng.normal(1.0, (0.06, 0.05, 0.05, 0.05)), 0.84, 1.16)
+        stretch = (float(scale * each[0]), float(scale * each[1]), float(scale * each[2]))
+        slope, kyphosis, size = _bow(source, stretch)
+        return MeshShape(
+            source=source,
+            curve=SpineCurve(slope, kyphosis, size, float(np.clip(rng.normal(1, 0.25), 0.4, 1.6))),
+            femora=hip.HipParams.sample(rng, size),
+            stretch=stretch,
+            deformation=Deformation.sample(rng, 70.0, float(rng.uniform(1.0, 5.0))),
+            detail=Deformation.sample(rng, 18.0, float(rng.uniform(0.2, 0.9))),
+            roughness=SmoothNoise.sample(rng, 7.0),
+        )
+
+    @cached_property
+    def frame(self) -> SacralFrame:
+        """The sacral frame in the pelvic frame turned to LPS (x left, y posterior, z cranial)."""
+        centers = self.source.body_centers_lps_mm
+        right, left = self.source.landmarks_lps_mm[2:4]
+        middle = (centers[1] + centers[2]) / 2
+        half = (left - right) / 2
+        landmarks = np.stack([centers[0], centers[3], middle, middle - half, middle + half])
+        return frame_of(self._to_pelvis(landmarks), (self.deformation, self.detail))
+
+    def bones(self, points: Points) -> BoneField:
+        """The bones at points in the pelvic frame."""
+        bent = self.detail.apply(self.deformation.apply(points))
+        s, v = self.curve.coordinates(bent)
+        spine = lumbar.evaluate(self.curve, bent.x, s, v)
+        femur = hip.evaluate(self.femora, bent).femur_mm
+        index = self._index(bent)
+        rough = np.float32(0.35) * self.roughness.at(points)
+        sacral = -_linear(self.source.sacrum_depth_mm, index) + rough
+        wing = -_linear(self.source.hip_depth_mm, index)
+        level = _linear(self.source.level, index)
+        lateral = _linear(self.source.lateral, index)
+        labels = ndimage.map_coordinates(self.source.labels, index, order=0, mode="nearest")
+        labels = np.where(labels == real.COCCYX, np.uint8(COCCYX), labels)
+        labels[(labels == 0) & (femur < 0) & (wing > 2)] = FEMUR
+        free = (labels == 0) & (sacral > 1.5)
+        labels[free & (spine.upper_mm < 0)] = AnatomyLabel.LUMBAR
+        labels[free & (spine.l5_mm < 0)] = AnatomyLabel.L5
+        others = np.minimum(np.minimum(femur, spine.upper_mm), spine.l5_mm)
+        depth = -np.minimum(np.minimum(sacral, wing + rough), others)
+        joint = (labels == 0) & (sacral < 6) & (wing < 6) & (np.abs(lateral) > 2.2) & (level < 3.4)
+        disc = (spine.disc_mm < 0) & (labels == 0) & (s < 0)
+        return BoneField(
+            labels, depth, level, lateral, s, v, sacral, np.minimum(wing, 22), disc, joint
+        )
+
+    def _to_pelvis(self, points_lps_mm: Floats) -> Floats:
+        offset = points_lps_mm - self.source.endplate_center_lps_mm
+        return np.asarray(offset * np.array(self.stretch) * np.array([1.0, -1.0, 1.0]))
+
+    def _index(self, points: Points) -> Array:
+        """(3, …) index of points of the pelvic frame in the source's arrays."""
+        affine = self.source.grid.affine_lps_mm
+        center = self.source.endplate_center_lps_mm
+        lps = [points.x / self.stretch[0], -points.y / self.stretch[1], points.z / self.stretch[2]]
+        axes = [(lps[k] + (center[k] - affine[k, 3])) / affine[k, k] for k in range(3)]
+        return np.stack(axes).astype(np.float32)
+
+
+def _bow(source: real.BoneField, stretch: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Sacral slope (deg), kyphosis (deg) and size of real bones, for the spine's curve."""
+    centers = source.body_centers_lps_mm * np.array(stretch)
+    steps = np.diff(centers, axis=0)
+    angles = np.degrees(np.arctan2(steps[:, 1], -steps[:, 2]))
+    normal = source.endplate_normal_lps
+    slope = float(np.degrees(np.arctan2(-normal[1], normal[2])))
+    length = float(np.linalg.norm(steps, axis=1).sum())
+    shown = float(sum(SACRAL_HEIGHTS_MM[: len(steps)]))
+    return slope, float(max(slope - angles[-1], 10.0)), length / shown
+
+
+def _linear(values: Array, index: Array) -> Array:
+    return np.asarray(
+        ndimage.map_coordinates(values, index, order=1, mode="nearest", output=np.float32)
+    )

@@ -1,0 +1,186 @@
+"""One synthetic patient: parameters, and what is where at any set of points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sifdetect.anatomy import LesionBit
+from sifdetect.findings import Morphology
+from sifdetect.synth import confounders, fracture, shape, tissue
+from sifdetect.synth.body import BodyParams
+from sifdetect.synth.bones import BoneField
+from sifdetect.synth.mesh_shape import MeshShape
+from sifdetect.synth.noise import Array, Points
+from sifdetect.volume import Floats, Grid, SacralFrame
+
+VISIBLE = 0.35
+"""Strength from which edema or sclerosis counts as labelled."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How the patient lies in the scanner: LPS = rotation · (pelvic frame, y flipped) + shift."""
+
+    rotation: Floats
+    shift_mm: Floats
+
+    @staticmethod
+    def sample(rng: np.random.Generator, *, tilt_deg: float) -> Pose:
+        """Draw rotations of standard deviation ``tilt_deg`` about each axis and a shift."""
+        a, b, c = np.radians(rng.normal(0, tilt_deg, 3) * np.array([1.5, 1.0, 1.0]))
+        about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+        about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+        about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+        return Pose(about_x @ about_y @ about_z, rng.normal(0, 25, 3))
+
+    def to_pelvis(self, points_lps_mm: Floats) -> Points:
+        """Points (…, 3) in LPS as points of the pelvic frame."""
+        local = (points_lps_mm - self.shift_mm) @ self.rotation
+        x, y, z = (np.ascontiguousarray(local[..., k], dtype=np.float32) for k in range(3))
+        return Points(x, -y, z)
+
+    def placed(self, frame: SacralFrame) -> SacralFrame:
+        """A frame given for the unturned pelvis, where it lies in the scanner."""
+        origin = self.rotation @ frame.origin_lps_mm + self.shift_mm
+        return SacralFrame(origin, frame.axes @ self.rotation.T)
+
+
+@dataclass(frozen=True)
+class CaseParams:
+    """All that fixes a patient; the images add their own parameters."""
+
+    seed: int
+    shape: shape.ShapeParams | MeshShape
+    body: BodyParams
+    fracture: fracture.FractureParams
+    confounders: confounders.ConfounderParams
+    pose: Pose
+
+    @property
+    def frame(self) -> SacralFrame:
+        """The sacral frame in patient coordinates."""
+        return self.pose.placed(self.shape.frame)
+
+
+PATTERNS = (
+    (Morphology.NONE, 0.34),
+    (Morphology.UNILATERAL, 0.18),
+    (Morphology.BILATERAL, 0.2),
+    (Morphology.TRANSVERSE, 0.05),
+    (Morphology.H, 0.1),
+    (Morphology.U, 0.05),
+    (Morphology.T, 0.04),
+    (Morphology.LAMBDA, 0.04),
+)
+"""Patterns in training; flat on purpose, not as frequent as in patients (learning.md)."""
+
+
+def sample_case(
+    seed: int,
+    *,
+    morphology: Morphology | None = None,
+    mimics: float = 0.25,
+    tilt_deg: float = 5.0,
+    sources: Sequence[BoneField] = (),
+) -> CaseParams:
+    """Draw a patient from a seed.
+
+    Args:
+        mimics: share of the cases with each kind of mimic.
+        tilt_deg: standard deviation of the rotation in the scanner.
+        sources: real bones to vary; the bones are procedural where there are none.
+    """
+    rng = np.random.default_rng(seed)
+    if morphology is None:
+        names, weights = zip(*PATTERNS, strict=True)
+        morphology = names[int(rng.choice(len(names), p=weights))]
+    bones = (
+        MeshShape.sample(rng, sources[int(rng.integers(len(sources)))])
+        if sources
+        else shape.ShapeParams.sample(rng)
+    )
+    return CaseParams(
+        seed=seed,
+        shape=bones,
+        body=BodyParams.sample(rng),
+        fracture=fracture.FractureParams.sample(rng, morphology),
+        confounders=confounders.ConfounderParams.sample(rng, mimics),
+        pose=Pose.sample(rng, tilt_deg=tilt_deg),
+    )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is where at a set of points."""
+
+    body: BodyParams
+    voxel_mm: float
+    bones: shape.BoneField
+    tissue: NDArray[np.uint8]
+    cortex_mm: Array
+    disc_remnant: Array
+    lesions: fracture.LesionField
+    mimics: confounders.MimicField
+
+    @property
+    def edema(self) -> Array:
+        """Strength of edema of any cause, 0–1."""
+        return np.maximum(self.lesions.edema, self.mimics.edema)
+
+    @property
+    def sclerosis(self) -> Array:
+        """Strength of sclerosis of any cause, 0–1."""
+        return np.maximum(self.lesions.sclerosis, self.mimics.sclerosis)
+
+    @property
+    def bone_share(self) -> Array:
+        """Share of each voxel that is bone, 0–1, by the distance to the bone's surface."""
+        return np.asarray(np.clip(self.bones.depth_mm / self.voxel_mm + 0.5, 0, 1))
+
+    @property
+    def cortex_share(self) -> Array:
+        """Share of each voxel's bone that is cortex, 0–1."""
+        half, depth = self.voxel_mm / 2, self.bones.depth_mm
+        inner, outer = np.maximum(depth - half, 0), np.maximum(depth + half, 1e-3)
+        cortex = np.minimum(outer, self.cortex_mm) - inner
+        return np.asarray(np.clip(cortex / (outer - inner), 0, 1))
+
+    def anatomy(self) -> NDArray[np.uint8]:
+        """AnatomyLabel values; bones without a label are background."""
+        values = self.bones.labels.copy()
+        values[values >= shape.FEMUR] = 0
+        return values
+
+    def lesion_bits(self) -> NDArray[np.uint8]:
+        """LesionBit sums."""
+        bits = np.zeros(self.tissue.shape, dtype=np.uint8)
+        bits[self.edema > VISIBLE] |= np.uint8(LesionBit.EDEMA)
+        bits[self.lesions.line] |= np.uint8(LesionBit.FRACTURE_LINE)
+        bits[self.sclerosis > VISIBLE] |= np.uint8(LesionBit.SCLEROSIS)
+        bits[self.mimics.mass] |= np.uint8(LesionBit.MASS_LIKE)
+        return bits
+
+
+def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
+    """The patient at points in the pelvic frame, seen with voxels of ``voxel_mm``."""
+    bones = case.shape.bones(points)
+    return Scene(
+        body=case.body,
+        voxel_mm=voxel_mm,
+        bones=bones,
+        tissue=tissue.evaluate(case.shape.curve, case.body, points, bones),
+        cortex_mm=tissue.cortex_mm(case.body, points, bones),
+        disc_remnant=tissue.disc_remnant(case.body, points, bones),
+        lesions=fracture.evaluate(case.fracture, points, bones, voxel_mm),
+        mimics=confounders.evaluate(case.confounders, points, bones),
+    )
+
+
+def points_of(case: CaseParams, grid: Grid) -> Points:
+    """The voxel centres of a grid in patient coordinates, in the pelvic frame."""
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), -1)
+    return case.pose.to_pelvis(grid.index_to_mm(index))

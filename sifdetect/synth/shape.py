@@ -1,0 +1,175 @@
+"""The bony pelvis: parameters, and the bones they make at any set of points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sifdetect.anatomy import AnatomyLabel
+from sifdetect.synth import hip, lumbar, sacrum
+from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
+from sifdetect.synth.spine import SpineCurve
+from sifdetect.volume import Floats, SacralFrame
+
+
+@dataclass(frozen=True)
+class ShapeParams:
+    """All that fixes the bones of one pelvis."""
+
+    curve: SpineCurve
+    sacrum: sacrum.SacrumParams
+    hip: hip.HipParams
+    deformation: Deformation
+    detail: Deformation
+    roughness: SmoothNoise
+    joint_gap_mm: float
+
+    @staticmethod
+    def sample(rng: np.random.Generator) -> ShapeParams:
+        """Draw a pelvis: sacral slope 40 ± 8° (Vialle 2005), kyphosis 60 ± 14°, size ± 5 %."""
+        scale = float(np.clip(rng.normal(1.0, 0.05), 0.86, 1.14))
+        curve = SpineCurve(
+            slope_deg=float(np.clip(rng.normal(40, 8), 18, 62)),
+            kyphosis_deg=float(np.clip(rng.normal(62, 14), 25, 100)),
+            scale=scale,
+            lordosis=float(np.clip(rng.normal(1.0, 0.25), 0.3, 1.6)),
+        )
+        return ShapeParams(
+            curve=curve,
+            sacrum=sacrum.SacrumParams.sample(rng),
+            hip=hip.HipParams.sample(rng, scale),
+            deformation=Deformation.sample(rng, 70.0, float(rng.uniform(1.0, 5.0))),
+            detail=Deformation.sample(rng, 18.0, float(rng.uniform(0.3, 1.3))),
+            roughness=SmoothNoise.sample(rng, 7.0),
+            joint_gap_mm=float(rng.uniform(1.0, 3.2)),
+        )
+
+    @cached_property
+    def frame(self) -> SacralFrame:
+        """The sacral frame in the pelvic frame turned to LPS (x left, y posterior, z cranial)."""
+        bounds = self.curve.level_bounds_mm
+        ends = [self.curve.position_mm(float(s)) for s in (bounds[0], bounds[3])]
+        middle = self.curve.position_mm(float(bounds[1] + bounds[2]) / 2)
+        across = [middle + np.array([side * 40.0, 0.0, 0.0]) for side in (-1, 1)]
+        return frame_of(np.stack([*ends, middle, *across]), (self.deformation, self.detail))
+
+    def bones(self, points: Points) -> BoneField:
+        """The bones at points in the pelvic frame."""
+        return evaluate(self, points)
+
+
+def frame_of(landmarks_mm: Floats, bends: tuple[Deformation, ...]) -> SacralFrame:
+    """The sacral frame of a bent pelvis, in the pelvic frame turned to LPS.
+
+    Args:
+        landmarks_mm: (5, 3) before bending, pelvic frame: S1 upper end plate, S3 lower end, centre
+            of S2, a point to the right of it, one to the left.
+        bends: what the points go through before they are looked up, in this order.
+    """
+    moved = np.asarray(landmarks_mm, dtype=np.float64)
+    for bend in reversed(bends):
+        wanted, there = moved, moved.copy()
+        for _ in range(4):
+            there = there - (bend.apply(Points(*there.T.astype(np.float32))).stacked() - wanted)
+        moved = there
+    upper, lower, origin, right, left = moved * np.array([1.0, -1.0, 1.0])
+    cranial = (upper - lower) / np.linalg.norm(upper - lower)
+    lateral = left - right - ((left - right) @ cranial) * cranial
+    lateral /= np.linalg.norm(lateral)
+    return SacralFrame(origin, np.stack([lateral, np.cross(lateral, cranial), cranial]))
+
+
+@dataclass(frozen=True)
+class BoneField:
+    """The bones at a set of points, all arrays of the points' shape.
+
+    Attributes:
+        labels: AnatomyLabel values; FEMUR and COCCYX are bone without a label of their own.
+        depth_mm: distance inside the surface of the nearest bone, positive inside.
+        level: 0 at the S1 upper end plate … 5 at the lower end of S5, unclipped.
+        lateral: 0 midline, ±1 and ±2 borders of the foramina, ±3 lateral surface; + is left.
+        s_mm, v_mm: coordinates along the spine's curve.
+        sacrum_mm, wing_mm: signed distance to sacrum and iliac wing, positive outside.
+        disc: True in an intervertebral disc. joint: True in the sacroiliac gap.
+    """
+
+    labels: NDArray[np.uint8]
+    depth_mm: Array
+    level: Array
+    lateral: Array
+    s_mm: Array
+    v_mm: Array
+    sacrum_mm: Array
+    wing_mm: Array
+    disc: NDArray[np.bool_]
+    joint: NDArray[np.bool_]
+
+
+FEMUR, COCCYX = 20, 21
+"""Numbers of bones that no network is asked for; beyond AnatomyLabel on purpose."""
+
+
+def evaluate(params: ShapeParams, points: Points) -> BoneField:
+    """The bones of one pelvis at points in the pelvic frame."""
+    bent = params.detail.apply(params.deformation.apply(points))
+    s, v = params.curve.coordinates(bent)
+    bone = sacrum.evaluate(params.curve, params.sacrum, bent.x, s=s, v=v)
+    spine = lumbar.evaluate(params.curve, bent.x, s, v)
+    rough = np.float32(0.35) * params.roughness.at(points)
+    hips = hip.evaluate(params.hip, bent)
+    hip_mm = _hip_with_joint(params, bone, hips.bone_mm, bent, v)
+    surfaces = {
+        int(AnatomyLabel.HIP_LEFT): hip_mm,
+        FEMUR: hips.femur_mm,
+        COCCYX: spine.coccyx_mm,
+        int(AnatomyLabel.LUMBAR): spine.upper_mm,
+        int(AnatomyLabel.L5): np.maximum(spine.l5_mm, 1.5 - bone.bone_mm),
+        int(AnatomyLabel.SACRAL_BODY): bone.bone_mm,
+    }
+    labels = np.zeros(points.x.shape, dtype=np.uint8)
+    depth = np.full(points.x.shape, -50.0, dtype=np.float32)
+    for number, surface in surfaces.items():
+        inside = surface + rough < 0
+        labels[inside] = number
+        depth = np.maximum(depth, -(surface + rough))
+    _divide(labels, bone, points.x)
+    near = (np.abs(bone.lateral) > 2.4) & (bone.level > 0) & (bone.level < 3.2)
+    joint = near & (labels == 0) & (bone.bone_mm < 6) & (hip_mm < 6)
+    disc = (spine.disc_mm < 0) & (labels == 0) & (s < 0)
+    return BoneField(
+        labels, depth, bone.level, bone.lateral, s, v, bone.bone_mm, hips.wing_mm, disc, joint
+    )
+
+
+def _hip_with_joint(
+    params: ShapeParams, bone: sacrum.SacrumField, hip_mm: Array, points: Points, v: Array
+) -> Array:
+    """The hip bone, with an auricular plate that follows the sacrum at the joint's width."""
+    gap = params.joint_gap_mm + 0.22 * np.clip(-v - 22, 0, 30)
+    plate = np.maximum(bone.bone_mm - gap - 9, np.maximum(0.5 - bone.level, bone.level - 2.9) * 22)
+    side = 34.0 * params.curve.scale - np.abs(points.x)
+    plate = np.maximum(plate, np.maximum(side, np.maximum(v - 3, -34 - v)))
+    joined = sacrum.smooth_min(hip_mm, plate.astype(np.float32), 9.0)
+    return np.asarray(np.maximum(joined, gap - bone.bone_mm), dtype=np.float32)
+
+
+def _divide(labels: NDArray[np.uint8], bone: sacrum.SacrumField, x: Array) -> None:
+    """Give the sacrum its zones and sides, the hips their sides; mark foramina and canal."""
+    left = x > 0
+    sacral = labels == AnatomyLabel.SACRAL_BODY
+    zone = np.abs(bone.lateral)
+    corridor, ala = sacral & (zone >= 1) & (zone < 2), sacral & (zone >= 2)
+    labels[corridor & ~left] = AnatomyLabel.SACRAL_CORRIDOR_RIGHT
+    labels[corridor & left] = AnatomyLabel.SACRAL_CORRIDOR_LEFT
+    labels[ala & ~left] = AnatomyLabel.SACRAL_ALA_RIGHT
+    labels[ala & left] = AnatomyLabel.SACRAL_ALA_LEFT
+    labels[(labels == AnatomyLabel.HIP_LEFT) & ~left] = AnatomyLabel.HIP_RIGHT
+    free = labels == 0
+    foramen = free & (bone.foramen_mm < 0)
+    labels[foramen & ~left] = AnatomyLabel.SACRAL_FORAMEN_RIGHT
+    labels[foramen & left] = AnatomyLabel.SACRAL_FORAMEN_LEFT
+    roofed = bone.level < 4.3
+    labels[free & (bone.canal_mm < 0) & (bone.level > 0) & roofed] = AnatomyLabel.SACRAL_CANAL

@@ -1,0 +1,108 @@
+"""The midsagittal curve of lumbar spine and sacrum, and coordinates along it.
+
+The curve runs through the centres of the vertebral bodies: ``s`` is its arc length from the S1
+upper end plate, positive caudally; ``v`` the distance from it, positive ventrally.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from sifdetect.synth.noise import Array, Points
+
+STEP_MM = 1.0
+TOP_MM, BOTTOM_MM = -330.0, 190.0
+SACRAL_HEIGHTS_MM = (30.0, 25.0, 21.0, 18.0, 15.0)
+"""S1 to S5 along the curve, together about 109 mm (dry sacra: 95-120 mm, Mishra 2003)."""
+KYPHOSIS_SHARE = (0.08, 0.2, 0.34, 0.26, 0.12)
+"""Share of the sacral kyphosis in each segment; the bend is strongest at S3."""
+DISC_MM = 9.0
+VERTEBRA_MM = 28.0
+LORDOSIS_DEG = (13.0, 9.0, 11.0, 4.0, 9.0, 1.0, 6.0, 0.0, 3.0, -1.0, 1.0, -2.0)
+"""Wedging from the L5/S1 disc upwards: disc, vertebra, disc … (Been and Kalichman 2014)."""
+
+
+@dataclass(frozen=True)
+class SpineCurve:
+    """A midsagittal curve.
+
+    Attributes:
+        slope_deg: sacral slope, the angle of the S1 upper end plate to the horizontal.
+        kyphosis_deg: angle between the S1 upper end plate and the lower end of S5.
+        scale: size relative to the mean adult.
+        lordosis: factor on LORDOSIS_DEG.
+    """
+
+    slope_deg: float
+    kyphosis_deg: float
+    scale: float
+    lordosis: float
+
+    @cached_property
+    def level_bounds_mm(self) -> NDArray[np.float64]:
+        """(6,) arc length at the S1 upper end plate, S1/S2, … and the lower end of S5."""
+        return np.concatenate([[0.0], np.cumsum(SACRAL_HEIGHTS_MM)]) * self.scale
+
+    @cached_property
+    def vertebra_bounds_mm(self) -> list[tuple[float, float]]:
+        """(upper, lower) arc length of L5, L4, … T12, both negative."""
+        bounds = []
+        for index in range(len(LORDOSIS_DEG) // 2):
+            lower = -(index + 1) * DISC_MM - index * VERTEBRA_MM
+            bounds.append(((lower - VERTEBRA_MM) * self.scale, lower * self.scale))
+        return bounds
+
+    @cached_property
+    def _line(self) -> tuple[Array, Array, Array]:
+        """Arc length, angle (rad) and (n, 2) position (y, z) of the curve's points."""
+        s = np.arange(TOP_MM, BOTTOM_MM + STEP_MM, STEP_MM)
+        up = -np.cumsum(np.tile([DISC_MM, VERTEBRA_MM], 6)) * self.scale
+        up_angle = -np.cumsum(LORDOSIS_DEG) * self.lordosis
+        down_angle = -np.cumsum(KYPHOSIS_SHARE) * self.kyphosis_deg
+        knots = np.concatenate([up[::-1], self.level_bounds_mm, [self.level_bounds_mm[-1] + 35]])
+        turn = np.concatenate([up_angle[::-1], [0.0], down_angle, [down_angle[-1] - 25]])
+        angle = np.radians(self.slope_deg + np.interp(s, knots, turn))
+        angle = ndimage.gaussian_filter1d(angle, 4.0)
+        step = np.stack([-np.sin(angle), -np.cos(angle)], -1) * STEP_MM
+        position = np.cumsum(step, axis=0)
+        position -= position[int(np.argmin(np.abs(s)))]
+        return s.astype(np.float32), angle.astype(np.float32), position.astype(np.float32)
+
+    def position_mm(self, s_mm: float, v_mm: float = 0.0) -> NDArray[np.float64]:
+        """(3,) pelvic-frame position in the midsagittal plane of a point (s, v)."""
+        s, angle, position = self._line
+        a = float(np.interp(s_mm, s, angle))
+        y = float(np.interp(s_mm, s, position[:, 0])) + v_mm * np.cos(a)
+        z = float(np.interp(s_mm, s, position[:, 1])) - v_mm * np.sin(a)
+        return np.array([0.0, y, z])
+
+    @cached_property
+    def _table(self) -> tuple[NDArray[np.float64], Array, Array]:
+        """Origin (y, z) and the values of s and v on a 2 mm lattice."""
+        s, angle, position = self._line
+        origin = np.array([-320.0, -320.0])
+        axis_y = origin[0] + 2.0 * np.arange(340)
+        axis_z = origin[1] + 2.0 * np.arange(340)
+        nodes = np.stack(np.meshgrid(axis_y, axis_z, indexing="ij"), -1)
+        _, nearest = cKDTree(position).query(nodes.reshape(-1, 2))
+        offset = nodes.reshape(-1, 2) - position[nearest]
+        a = angle[nearest]
+        along = -offset[:, 0] * np.sin(a) - offset[:, 1] * np.cos(a)
+        ventral = offset[:, 0] * np.cos(a) - offset[:, 1] * np.sin(a)
+        shape = nodes.shape[:2]
+        arc = (s[nearest] + along).reshape(shape).astype(np.float32)
+        return origin, arc, ventral.reshape(shape).astype(np.float32)
+
+    def coordinates(self, points: Points) -> tuple[Array, Array]:
+        """Arc length ``s`` and ventral offset ``v`` of every point, of the points' shape, mm."""
+        origin, arc, ventral = self._table
+        index = [(points.y - origin[0]) / 2.0, (points.z - origin[1]) / 2.0]
+        s = ndimage.map_coordinates(arc, index, order=1, mode="nearest")
+        v = ndimage.map_coordinates(ventral, index, order=1, mode="nearest")
+        return s, v

@@ -1,0 +1,100 @@
+"""Synthetic examinations as files: what is read back is what was rendered."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from sifdetect.anatomy import Modality, MrWeighting
+from sifdetect.dicom.read import read_studies
+from sifdetect.errors import UsageError
+from sifdetect.findings import Morphology, from_json
+from sifdetect.learn import cases
+from sifdetect.learn.cases import as_scanned, write_cases, write_study
+from sifdetect.synth.case import Protocol, SyntheticCase, make_case
+from sifdetect.volume import Grid, Volume
+
+COARSE = Protocol(ct_spacing_mm=(5.0, 5.0, 8.0), mr_spacing_mm=(4.0, 9.0, 4.0))
+
+
+@cache
+def case() -> SyntheticCase:
+    """A whole sacrum on coarse grids."""
+    return make_case(3, morphology=Morphology.NONE, protocol=COARSE)
+
+
+@pytest.mark.parametrize("coarsest", [0, 1, 2])
+def test_storing_as_scanned_moves_nothing(coarsest: int) -> None:
+    """Every voxel keeps its place in the patient; the coarsest axis becomes the slices."""
+    spacing = np.array([0.8, 1.1, 1.4])
+    spacing[coarsest] = 5.0
+    affine = np.diag([*spacing, 1.0])
+    affine[1, 1] *= -1
+    values = np.random.default_rng(0).normal(size=(5, 6, 7)).astype(np.float32)
+    volume = Volume(values, Grid((5, 6, 7), affine), Modality.CT)
+    stored = as_scanned(volume)
+    assert stored.grid.spacing_mm[0] == 5.0
+    index = np.argwhere(np.ones(stored.grid.shape, dtype=bool))
+    origin = np.rint(volume.grid.mm_to_index(stored.grid.index_to_mm(index))).astype(int)
+    assert (values[tuple(origin.T)] == stored.values.ravel()).all()
+
+
+def test_axial_slices_look_as_they_do_on_a_viewer() -> None:
+    """Columns run to the patient's left, rows to the back, slices upwards."""
+    volume = case().volumes[0]
+    axes = as_scanned(volume).grid.affine_lps_mm[:3, :3]
+    assert axes[2, 0] > 0
+    assert axes[1, 1] > 0
+    assert axes[0, 2] > 0
+
+
+def test_a_written_study_is_read_as_what_it_is(tmp_path: Path) -> None:
+    """One study, CT and two MR series told apart, all voxels in place, truth under its UID."""
+    truth = write_study(case(), tmp_path)
+    (study,) = read_studies([tmp_path])
+    assert study.study_instance_uid == truth.study_instance_uid
+    found = {one.volume.weighting: one.volume for one in study.series}
+    assert set(found) == {None, MrWeighting.STIR, MrWeighting.T1}
+    ct = case().volumes[0]
+    assert found[None].resampled(ct.grid).values == pytest.approx(ct.values, abs=1.0)
+    frames = {volume.grid.frame_of_reference_uid for volume in found.values()}
+    assert len(frames) == 1
+
+
+def test_a_case_folder_holds_images_labels_and_truth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NIfTI on request; the truth is a findings document; nothing half-written is left."""
+    monkeypatch.setitem(cases.PROFILES, "mr", replace(COARSE, with_ct=False))
+    (folder,) = write_cases(tmp_path, count=1, seed=7, profile="mr", formats=("nifti",))
+    assert sorted(path.name for path in (folder / "nifti").iterdir()) == [
+        "labels.json",
+        *(f"stir{part}.nii.gz" for part in ("", "_anatomy", "_lesions")),
+        *(f"t1{part}.nii.gz" for part in ("", "_anatomy", "_lesions")),
+    ]
+    path = folder / "nifti/stir.nii.gz"
+    image = nib.nifti1.load(path)  # type: ignore[no-untyped-call]  # nibabel's
+    assert image.header.get_zooms() == pytest.approx((4, 9, 4))
+    truth = from_json(json.loads((folder / "truth.json").read_text()))
+    assert truth.algorithm.name == "sifdetect.synth"
+    assert [path.name for path in tmp_path.iterdir()] == ["case-000007"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"profile": "pet"}, {"formats": ("mha",)}, {"formats": ()}, {"count": 0}]
+)
+def test_what_cannot_be_made_is_refused_before_anything_is_written(
+    wrong: dict[str, object], tmp_path: Path
+) -> None:
+    """A wrong word ends with exit code 2 and an empty folder."""
+    arguments = {"count": 1, "seed": 1, **wrong}
+    with pytest.raises(UsageError) as caught:
+        write_cases(tmp_path, **arguments)  # type: ignore[arg-type]  # wrong on purpose
+    assert caught.value.exit_code == 2
+    assert not list(tmp_path.iterdir())
