@@ -96,13 +96,14 @@ def _show(findings: StudyFindings, options: argparse.Namespace) -> None:
 def _synth(options: argparse.Namespace) -> int:
     from sifdetect.learn import cases  # noqa: PLC0415  # heavy; --help must not wait for it
 
-    written = cases.write_cases(
-        options.out,
-        count=options.cases,
-        seed=options.seed,
-        profile=options.profile,
-        formats=options.format,
-    )
+    seeds = {"count": options.cases, "seed": options.seed}
+    tasks = [name for name in options.format if name in cases.POOLS]
+    formats = [name for name in options.format if name not in cases.POOLS]
+    written = []
+    if formats or not tasks:
+        written += cases.write_cases(options.out, profile=options.profile, formats=formats, **seeds)
+    if tasks:
+        written += cases.write_pools(options.out, tasks=tasks, anatomy=options.anatomy, **seeds)
     for folder in written:
         print(folder)
     return 0
@@ -181,7 +182,16 @@ def _add_synth(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=int, required=True, metavar="N")
     parser.add_argument("--seed", type=int, required=True, metavar="S")
     parser.add_argument("--profile", default=None, metavar="NAME", help="what the cases show")
-    parser.add_argument("--format", type=_listed, default=("dicom",), help="dicom,nifti")
+    parser.add_argument(
+        "--format",
+        type=_listed,
+        default=("dicom",),
+        metavar="LIST",
+        help="some of dicom,nifti; region,localizer are samples to train on (default: dicom)",
+    )
+    parser.add_argument(
+        "--anatomy", type=Path, metavar="DIR", help="real bones for samples to train on"
+    )
     _add_verbosity(parser)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 
 from sifdetect.anatomy import Modality, MrWeighting
+from sifdetect.cli import main
 from sifdetect.dicom.read import read_studies
 from sifdetect.errors import UsageError
 from sifdetect.findings import Morphology, from_json
 from sifdetect.learn import cases
 from sifdetect.learn.cases import as_scanned, write_cases, write_study
+from sifdetect.learn.dataset import Pool, Rendered
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
 from sifdetect.volume import Grid, Volume
 
@@ -84,6 +87,26 @@ def test_a_case_folder_holds_images_labels_and_truth(
     truth = from_json(json.loads((folder / "truth.json").read_text()))
     assert truth.algorithm.name == "sifdetect.synth"
     assert [path.name for path in tmp_path.iterdir()] == ["case-000007"]
+
+
+def test_samples_to_train_on_are_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file a seed below the task's name; a second call leaves what is there."""
+    made: list[int] = []
+
+    def render(seed: int, sources: Sequence[object]) -> Rendered:
+        made.append(seed)
+        assert not sources
+        return {"classes": np.full((2, 2, 2), seed, dtype=np.uint8)}
+
+    monkeypatch.setitem(cases.POOLS, "localizer", render)
+    for count in (1, 2):
+        arguments = ["synth", "-o", str(tmp_path), "--cases", str(count), "--seed", "3"]
+        assert main([*arguments, "--format", "localizer"]) == 0
+    names = Pool(tmp_path / "localizer").names()
+    assert [path.name for path in names] == ["0000003.npz", "0000004.npz"]
+    assert made == [3, 4]
 
 
 @pytest.mark.parametrize(

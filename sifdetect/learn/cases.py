@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -17,6 +18,8 @@ from sifdetect.anatomy import AnatomyLabel
 from sifdetect.dicom.write import SeriesHeader, write_series
 from sifdetect.errors import UsageError
 from sifdetect.findings import StudyFindings, to_json
+from sifdetect.learn import anatomy_source
+from sifdetect.learn.dataset import Pool, render_localizer, render_region
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
 from sifdetect.volume import Grid, Volume
 
@@ -28,6 +31,8 @@ PROFILES = {
 """Which series the examinations have, by name; the first one is made unless told otherwise."""
 
 FORMATS = ("dicom", "nifti")
+POOLS = {"region": render_region, "localizer": render_localizer}
+"""Samples for training, by the task of the network: all sequences on its grid, with the labels."""
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -62,6 +67,25 @@ def write_cases(
         _write_case(make_case(number, protocol=PROFILES[chosen]), folder, formats)
         folders.append(folder)
     return folders
+
+
+def write_pools(
+    out: Path, *, count: int, seed: int, tasks: Collection[str], anatomy: Path | None = None
+) -> list[Path]:
+    """Write training samples of the seeds ``seed`` … ``seed + count - 1`` to ``out/<task>``.
+
+    A sample that is there already stays; several processes may fill one pool. With ``anatomy``, a
+    folder that ``anatomy_source.load`` reads, the bones are variations of those found there.
+
+    Raises:
+        UsageError: the count is not positive. UnreadableInput: the folder holds no known bones.
+    """
+    if count < 1:
+        raise UsageError(f"{count} samples cannot be written", hint="Ask for one or more")
+    sources = [] if anatomy is None else anatomy_source.load(anatomy)
+    for task in tasks:
+        Pool(out / task).write(range(seed, seed + count), partial(POOLS[task], sources=sources))
+    return [out / task for task in tasks]
 
 
 def write_study(case: SyntheticCase, folder: Path) -> StudyFindings:

@@ -46,7 +46,7 @@ class TrainConfig:
     checkpoint_every: int = 100
     minutes: float = 1e9
     threads: int = 1
-    precision: str = "bfloat16"
+    precision: str = "auto"
     held_out: int = 40
 
     @property
@@ -55,6 +55,16 @@ class TrainConfig:
         modality = Modality(self.modality)
         chosen = region_spec if Task(self.task) is Task.REGION else localizer_spec
         return chosen(modality)
+
+    @property
+    def half_precision(self) -> bool:
+        """True for bfloat16 arithmetic; ``auto`` takes it where the processor has it.
+
+        Emulated, it costs 24 times as much as float32 (45 s against 1.85 s a step on an AVX2 core).
+        """
+        if self.precision == "auto":
+            return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return self.precision == "bfloat16"
 
 
 def read_config(path: Path, overrides: dict[str, str]) -> TrainConfig:
@@ -156,8 +166,7 @@ class Trainer:
             group["lr"] = self._learning_rate()
         patches = self._patches()
         channels = torch.from_numpy(np.stack([p.channels for p in patches]))
-        half = self.config.precision == "bfloat16"
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.config.half_precision):
             output = self.network(channels)
         loss = self._loss(output.float(), patches)
         self.optimizer.zero_grad()
@@ -195,7 +204,7 @@ class Trainer:
         if not names:
             raise ConfigurationError(
                 f"The pool {self.config.pool} holds no sample to train on",
-                hint="Fill it with sifdetect synth --format pool",
+                hint=f"Fill it with sifdetect synth --format {self.config.task}",
             )
         ease = min(1.0, self.step / (0.3 * self.config.steps))
         spec = self.config.spec
