@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from sifdetect.anatomy import LocalizerClass, Modality
@@ -17,6 +18,7 @@ from sifdetect.learn.augment import (
     turned,
 )
 from sifdetect.learn.dataset import Rendered, jittered, thick_slices
+from sifdetect.learn.remodel import CORTICAL, grade, thin_cortex
 from sifdetect.learn.views import VIEWS, View, draw_cut, sacral_axes
 from sifdetect.synth.scene import sample_case
 
@@ -117,6 +119,32 @@ def test_a_jittered_frame_stays_a_frame_near_the_true_one() -> None:
     assert np.linalg.norm(other.origin_lps_mm - frame.origin_lps_mm) < 40
     assert np.allclose(other.axes @ other.axes.T, np.eye(3), atol=1e-9)
     assert np.linalg.det(other.axes) == pytest.approx(-1)
+
+
+def test_remodelling_grades_the_marrow_and_leaves_soft_tissue_alone() -> None:
+    """Bone is denser below its surface than deep inside; what is no bone stays as it was."""
+    bone = np.zeros((40, 40, 40), dtype=np.bool_)
+    bone[8:32, 8:32, 8:32] = True
+    shallow = bone & ~ndimage.binary_erosion(bone, iterations=2)
+    deep = ndimage.binary_erosion(bone, iterations=8)
+    steps = []
+    for seed in range(8):
+        image = np.zeros(bone.shape, dtype=np.float32)
+        grade(image, bone, np.random.default_rng(seed))
+        assert not image[~bone].any()
+        steps.append(float(image[shallow].mean() - image[deep].mean()))
+    assert min(steps) > 0
+    assert max(steps) > 0.3
+
+
+def test_a_thinned_cortex_stays_above_the_marrow() -> None:
+    """What is bright is dimmed and never becomes darker than what was not bright."""
+    image = np.linspace(-1, 4, 60, dtype=np.float32).reshape(3, 4, 5)
+    thinned = image.copy()
+    thin_cortex(thinned, np.random.default_rng(3))
+    assert np.array_equal(thinned[image <= CORTICAL], image[image <= CORTICAL])
+    assert np.all(thinned[image > CORTICAL] < image[image > CORTICAL])
+    assert np.all(np.diff(thinned.ravel()) > 0)
 
 
 def test_turning_takes_the_image_and_its_labels_along() -> None:

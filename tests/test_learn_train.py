@@ -86,6 +86,7 @@ def test_training_lowers_the_loss(config: TrainConfig) -> None:
         ("task: localizer\n", "is not a training file"),
         ("task: [\n", "cannot be read"),
         ("task: nose\nmodality: CT\npool: p\nout: o\nsteps: 1\n", "is not a training file"),
+        ("task: region\nlearning_rate: fast\n", "is not a training file"),
     ],
 )
 def test_a_wrong_training_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -95,6 +96,14 @@ def test_a_wrong_training_file_is_named(tmp_path: Path, text: str, message: str)
     with pytest.raises(ConfigurationError, match=message) as caught:
         read_config(path, {})
     assert caught.value.exit_code == 3
+
+
+def test_a_number_may_have_an_exponent(tmp_path: Path) -> None:
+    """YAML 1.1 takes 1e-3 for a word; a training file may say it, and so may the command line."""
+    path = tmp_path / "train.yaml"
+    path.write_text("task: region\nmodality: CT\npool: p\nout: o\nsteps: 1\nweight_decay: 1e-3\n")
+    config = read_config(path, {"learning_rate": "8e-4"})
+    assert (config.weight_decay, config.learning_rate) == (1e-3, 8e-4)
 
 
 def test_an_empty_pool_is_named(config: TrainConfig, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, ndimage
 
-from sifdetect.anatomy import LesionBit, LocalizerClass, Modality, RegionClass
+from sifdetect.anatomy import LesionBit, LocalizerClass, Modality
 from sifdetect.bundle import BundleSpec, Task, normalised
 from sifdetect.learn.dataset import Rendered
+from sifdetect.learn.remodel import remodel
 from sifdetect.learn.views import View, draw_cut, draw_view
 from sifdetect.segment import coordinates
 
@@ -68,7 +69,7 @@ def draw_patch(sample: Rendered, recipe: Recipe, rng: np.random.Generator) -> Pa
     channels = [_shaded(_blurred(image[box], rng), rng) for image in images]
     patch = _region_patch(sample, recipe, channels, box)
     if recipe.spec.modality is Modality.CT and rng.random() < recipe.remodelled:
-        remodel(patch, rng)
+        remodel(patch.channels[0], patch.classes, patch.channels[-3:] * 100.0, rng)
     weight = in_view[box].astype(np.float32)
     patch = Patch(patch.channels, patch.classes, patch.targets, weight)
     if rng.random() < recipe.turned:
@@ -166,27 +167,6 @@ def _localizer_patch(
     return Patch(
         channel[None], np.where(seen, classes, 0), np.stack(place), seen.astype(np.float32)
     )
-
-
-def remodel(patch: Patch, rng: np.random.Generator) -> None:
-    """Give a CT patch the unlabelled density changes of an ageing sacrum, in place.
-
-    The alae lose marrow with a sharp border, and a buttress of dense bone stays where body and ala
-    meet in front: next to each other they look like a fracture and are none.
-    """
-    image, place = patch.channels[0], patch.channels[-3:] * 100.0
-    soft = image < 1.0  # below about 400 HU: not cortex
-    alar = (patch.classes == RegionClass.SACRAL_ALA) | (
-        (patch.classes == RegionClass.SACRAL_CORRIDOR) & (np.abs(place[0]) > rng.uniform(14, 30))
-    )
-    void = ndimage.gaussian_filter(alar.astype(np.float32), rng.uniform(0.5, 2.0))
-    image -= void * soft * np.float32(rng.uniform(0.0, 0.45))
-    sacral = (patch.classes > 0) & (patch.classes < RegionClass.SACRAL_FORAMEN)
-    for side in (-1.0, 1.0):
-        center = np.array([side * rng.uniform(18, 32), rng.uniform(-10, 9), rng.uniform(-15, 35)])
-        radius = rng.uniform(3, 11, 3)
-        far = sum(((place[k] - center[k]) / radius[k]) ** 2 for k in range(3))
-        image += sacral * np.exp(-far) * np.float32(rng.uniform(0.0, 1.6))
 
 
 def turned(patch: Patch, spec: BundleSpec, rng: np.random.Generator) -> Patch:

@@ -78,14 +78,16 @@ def read_config(path: Path, overrides: dict[str, str]) -> TrainConfig:
     except (OSError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read as a training file ({error})") from error
     document |= {key: yaml.safe_load(value) for key, value in overrides.items()}
-    known = {item.name for item in fields(TrainConfig)}
-    unknown = sorted(set(document) - known)
+    known = {item.name: item.type for item in fields(TrainConfig)}
+    unknown = sorted(set(document) - set(known))
     if unknown:
         raise ConfigurationError(
             f"{path} has unknown keys: {', '.join(unknown)}", hint=f"Known: {', '.join(known)}"
         )
     try:
-        config = TrainConfig(**document)
+        # To YAML 1.1 a number such as 1e-3 is a word.
+        numbers = {key: float(value) for key, value in document.items() if known[key] == "float"}
+        config = TrainConfig(**document | numbers)
         _ = config.spec  # a task or modality that does not exist shows here
         return config
     except (TypeError, ValueError) as error:
