@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+from scipy import special
 
-from sifdetect.anatomy import Modality
-from sifdetect.learn.calibrate import SPECIFICITY, decision_point, fit, is_fractured
+from sifdetect.anatomy import LesionBit, Modality
+from sifdetect.bundle import region_spec
+from sifdetect.learn.calibrate import (
+    SPECIFICITY,
+    decision_point,
+    fit,
+    is_fractured,
+    thresholds,
+)
+from sifdetect.learn.dataset import Pool, Rendered
+from sifdetect.volume import FloatImage
 
 
 def drawn(count: int, seed: int) -> tuple[list[float], list[bool]]:
@@ -37,6 +50,30 @@ def test_the_decision_point_keeps_its_specificity() -> None:
     negative = [score for score, truth in zip(scores, truths, strict=True) if not truth]
     assert np.mean([score < point for score in negative]) >= SPECIFICITY
     assert point >= 0.5
+
+
+def test_a_lesions_threshold_is_where_it_overlaps_best(tmp_path: Path) -> None:
+    """A network that says 0.4 of every line and 0.3 of all else is asked for more than 0.3."""
+    box = {"low_mm": (-12.0,) * 3, "high_mm": (12.0,) * 3}
+    spec = replace(region_spec(Modality.CT), **box)  # type: ignore[arg-type]  # three numbers each
+    assert spec.shape is not None
+    lesions = np.zeros(spec.shape, dtype=np.uint8)
+    lesions[3:12, 5:7, 2:14] = LesionBit.FRACTURE_LINE
+
+    def network(channels: FloatImage) -> FloatImage:
+        logits = np.full((len(spec.outputs), *channels.shape[1:]), special.logit(0.3), np.float32)
+        logits[:, lesions > 0] = special.logit(0.4)
+        return logits
+
+    def render(_: int) -> Rendered:
+        return {"ct": np.zeros(lesions.shape, np.float16), "lesions": lesions}
+
+    pool = Pool(tmp_path)
+    pool.write(range(2), render)
+    line = list(LesionBit).index(LesionBit.FRACTURE_LINE)
+    found = thresholds(spec, network, pool)
+    assert found[line] in (0.35, 0.4)
+    assert {value for number, value in enumerate(found) if number != line} == {0.5}
 
 
 def test_one_kind_of_case_is_not_enough() -> None:
