@@ -82,7 +82,7 @@ class BodyParams:
             calcified=float(rng.beta(1, 3)),
             thecal_sac_level=float(rng.normal(1.7, 0.5)),
             organ_height_mm=float(rng.normal(125, 20)),
-            cortex_mm=float(rng.uniform(0.6, 2.0)),
+            cortex_mm=float(rng.uniform(0.4, 1.7)),
             facet_mm=float(rng.gamma(1.5, 2.0)),
             remnant_mm=(
                 float(np.clip(rng.normal(3.0, 1.8), 0, 7)),

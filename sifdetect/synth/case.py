@@ -30,7 +30,7 @@ from sifdetect.synth.fracture import FractureParams, Limb, Stage, TransverseLimb
 from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
 from sifdetect.volume import Floats, Grid, LabelMap, SacralFrame, Volume
 
-VERSION = "1"
+VERSION = "2"
 """Version of the generator; a change of what a seed makes changes it."""
 SLAB_VOXELS = 1_500_000
 """Voxels rendered at once; bounds the memory of a whole-pelvis scan."""
@@ -109,6 +109,7 @@ def truth_of(params: CaseParams) -> StudyFindings:
             zone=max(zones.values()) or None,
             left=zones[Side.LEFT],
             right=zones[Side.RIGHT],
+            subtype=None if params.displacement is None else params.displacement.subtype,
             rule="synthetic",
         ),
         morphology=MorphologyFinding(value=fracture.morphology, rule="synthetic"),
@@ -145,8 +146,16 @@ def _fractures(params: CaseParams) -> tuple[Fracture, ...]:
         index = np.argwhere(line if line.any() else mine)
         if len(index) == 0:
             continue
-        found.append(_fracture(number, sheet, basis, grid.index_to_mm(index)))
+        one = _fracture(number, sheet, basis, grid.index_to_mm(index))
+        found.append(one if isinstance(sheet, Limb) else _with_displacement(one, params))
     return tuple(found)
+
+
+def _with_displacement(fracture: Fracture, params: CaseParams) -> Fracture:
+    """A transverse fracture with step and angle of the posterior wall, 0 where nothing moved."""
+    moved = params.displacement
+    step, angle = (0.0, 0.0) if moved is None else (abs(moved.step_mm), moved.kyphosis_deg)
+    return replace(fracture, step_mm=step, angle_deg=angle)
 
 
 def _basis(stage: Stage, *, occult: bool) -> Basis:

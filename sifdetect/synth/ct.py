@@ -46,6 +46,7 @@ class CtParams:
 
     Attributes:
         marrow_hu: trabecular bone of the bodies; the alae have ``alar_loss_hu`` less.
+        subcortical_hu: denser marrow below the cortex, which fades over ``subcortical_mm``.
         sharpness_mm: standard deviation of the point spread in the slice.
         slice_mm: slice thickness; 0 leaves the grid's own.
         noise_hu: standard deviation; partly correlated over ``grain_mm``.
@@ -65,6 +66,8 @@ class CtParams:
     shift_hu: tuple[float, ...]
     trabeculae: SmoothNoise
     density: SmoothNoise
+    subcortical_hu: float
+    subcortical_mm: float
 
     @staticmethod
     def sample(rng: np.random.Generator, *, tagged: bool = False) -> CtParams:
@@ -85,6 +88,8 @@ class CtParams:
             shift_hu=tuple(float(value) for value in rng.normal(0, 1, len(Tissue))),
             trabeculae=SmoothNoise.sample(rng, 2.6, 48),
             density=SmoothNoise.sample(rng, 14.0),
+            subcortical_hu=float(rng.uniform(0, 260)),
+            subcortical_mm=float(rng.uniform(1.5, 5.0)),
         )
 
 
@@ -134,7 +139,10 @@ def _bone(scene: Scene, points: Points, params: CtParams) -> Array:
     bones = scene.bones
     alar = np.clip((np.abs(bones.lateral) - 1.2) / 0.8, 0, 1) * (bones.sacrum_mm < 0)
     marrow = params.marrow_hu - params.alar_loss_hu * alar
-    marrow = marrow + 0.35 * params.marrow_hu * params.density.at(points)
+    density = params.density.at(points)
+    marrow = marrow + 0.35 * params.marrow_hu * density
+    shallow = np.exp(-np.maximum(bones.depth_mm, 0) / params.subcortical_mm)
+    marrow = marrow + params.subcortical_hu * shallow * np.clip(1 + 0.6 * density, 0, 2)
     averaged = min(1.0, 2.0 / scene.voxel_mm) ** 1.5
     marrow = marrow + averaged * params.trabecular_hu * params.trabeculae.at(points)
     result: Array = marrow + (params.cortex_hu - marrow) * scene.cortex_share

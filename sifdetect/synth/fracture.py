@@ -192,13 +192,23 @@ def _transverse(
     )
 
 
-def _limb_distance(limb: Limb, points: Points, bones: BoneField) -> Array:
-    """Unsigned distance to a limb's sheet, about, mm; large on the other side."""
+def across_limb_mm(limb: Limb, points: Points, bones: BoneField) -> Array:
+    """Signed distance to the surface that a limb's sheet is part of, about, mm; + is lateral."""
     sign = 1.0 if limb.side is Side.LEFT else -1.0
     unit = np.interp(bones.level, [0, 1, 2, 3, 4], [20, 23, 21, 16, 11]).astype(np.float32)
     unit = np.where(bones.lateral * sign < 2, np.float32(12.0), unit)
     across = (bones.lateral * sign - limb.lateral) * unit
-    across = across - 0.25 * (bones.v_mm + 10) + 1.3 * limb.roughness.at(points)
+    return np.asarray(across - 0.25 * (bones.v_mm + 10) + 1.3 * limb.roughness.at(points))
+
+
+def below_transverse_mm(limb: TransverseLimb, points: Points, bones: BoneField) -> Array:
+    """Signed distance to the surface that a transverse sheet is part of, about, mm; + is caudal."""
+    return np.asarray((bones.level - limb.level) * 24.0 + 1.3 * limb.roughness.at(points))
+
+
+def _limb_distance(limb: Limb, points: Points, bones: BoneField) -> Array:
+    """Unsigned distance to a limb's sheet, about, mm; large on the other side."""
+    across = across_limb_mm(limb, points, bones)
     height = 25.0
     over = np.maximum(limb.upper - bones.level, bones.level - limb.lower) * height
     depth = np.maximum(-bones.v_mm - 32 * limb.dorsal, 0) if limb.dorsal < 1 else np.float32(0)
@@ -207,6 +217,6 @@ def _limb_distance(limb: Limb, points: Points, bones: BoneField) -> Array:
 
 def _transverse_distance(limb: TransverseLimb, points: Points, bones: BoneField) -> Array:
     """Unsigned distance to a transverse sheet, about, mm."""
-    along = (bones.level - limb.level) * 24.0 + 1.3 * limb.roughness.at(points)
+    along = below_transverse_mm(limb, points, bones)
     over = np.maximum(bones.lateral - limb.left, -limb.right - bones.lateral) * 15.0
     return np.asarray(np.sqrt(along**2 + np.maximum(over, 0) ** 2), dtype=np.float32)

@@ -13,6 +13,7 @@ from sifdetect.findings import Morphology
 from sifdetect.synth import confounders, fracture, shape, tissue
 from sifdetect.synth.body import BodyParams
 from sifdetect.synth.bones import BoneField
+from sifdetect.synth.displacement import Displacement, displaced
 from sifdetect.synth.mesh_shape import MeshShape
 from sifdetect.synth.noise import Array, Points
 from sifdetect.volume import Floats, Grid, SacralFrame
@@ -59,6 +60,7 @@ class CaseParams:
     fracture: fracture.FractureParams
     confounders: confounders.ConfounderParams
     pose: Pose
+    displacement: Displacement | None = None
 
     @property
     def frame(self) -> SacralFrame:
@@ -103,13 +105,16 @@ def sample_case(
         if sources
         else shape.ShapeParams.sample(rng)
     )
+    body = BodyParams.sample(rng)
+    broken = fracture.FractureParams.sample(rng, morphology)
     return CaseParams(
         seed=seed,
         shape=bones,
-        body=BodyParams.sample(rng),
-        fracture=fracture.FractureParams.sample(rng, morphology),
+        body=body,
+        fracture=broken,
         confounders=confounders.ConfounderParams.sample(rng, mimics),
         pose=Pose.sample(rng, tilt_deg=tilt_deg),
+        displacement=Displacement.sample(np.random.default_rng([seed, 4]), broken),
     )
 
 
@@ -167,7 +172,9 @@ class Scene:
 
 def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
     """The patient at points in the pelvic frame, seen with voxels of ``voxel_mm``."""
-    bones = case.shape.bones(points)
+    bones, material = case.shape.bones(points), points
+    if case.displacement is not None:
+        bones, material = displaced(case.shape, case.fracture, case.displacement, points)
     return Scene(
         body=case.body,
         voxel_mm=voxel_mm,
@@ -175,7 +182,7 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         tissue=tissue.evaluate(case.shape.curve, case.body, points, bones),
         cortex_mm=tissue.cortex_mm(case.body, points, bones),
         disc_remnant=tissue.disc_remnant(case.body, points, bones),
-        lesions=fracture.evaluate(case.fracture, points, bones, voxel_mm),
+        lesions=fracture.evaluate(case.fracture, material, bones, voxel_mm),
         mimics=confounders.evaluate(case.confounders, points, bones),
     )
 

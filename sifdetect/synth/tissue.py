@@ -39,8 +39,13 @@ def evaluate(
 
 
 def cortex_mm(body: BodyParams, points: Points, bones: BoneField) -> Array:
-    """Thickness of the cortex at every point; it varies, and degenerate facet joints thicken it."""
+    """Thickness of the cortex at every point, mm.
+
+    It varies, is thinner where an ala bears no joint, and degenerate facet joints thicken it.
+    """
     varied = body.cortex_mm * np.exp(0.35 * body.coarse.at(points))
+    lateral = np.abs(bones.lateral)
+    varied = np.where((bones.sacrum_mm < 0) & (lateral > 1) & (lateral < 2.7), 0.6 * varied, varied)
     side = np.abs(points.x)
     facet = (bones.v_mm < -14) & (bones.s_mm < 16) & (side > 9) & (side < 34)
     return np.asarray(varied + facet * body.facet_mm * (1 + 0.4 * body.fine.at(points)))
