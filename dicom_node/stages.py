@@ -20,6 +20,8 @@ from dicom_node.send import Answer, send
 from dicom_node.spool import Spool
 from sifdetect.errors import NetworkError
 
+_TO_RETRY = (Marker.FAILED, Marker.UNDELIVERED)
+"""What `sifnode retry` may still be asked for; it needs the images."""
 _REPLACEABLE = (None, Marker.SENT, Marker.UNDELIVERED)
 
 
@@ -153,7 +155,8 @@ class Stages:
         """Remove the instances that a finished report rests on; the report itself stays."""
         report = self.report(study_instance_uid, manifest_hash)
         study = self._spool.study(study_instance_uid)
-        if report.marker in (Marker.SENT, Marker.SUPERSEDED) and not _open(study.reports()):
+        needed = any(one.marker in (None, *_TO_RETRY) for one in study.reports())
+        if report.marker in (Marker.SENT, Marker.SUPERSEDED) and not needed:
             self._spool.remove_instances(study, report.image_names)
             logs.info("instances removed", study=study_instance_uid, report=manifest_hash)
 

@@ -24,13 +24,17 @@ from sifdetect.dicom.summary import encode_summary
 from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.engine import Engine, Models
 from sifdetect.errors import InputError, SifdetectError, UsageError
-from sifdetect.findings import StudyFindings, to_json
+from sifdetect.findings import StudyFindings, Warning, to_json
 from sifdetect.pipeline import analyze_study
 from sifdetect.study import Analysis, SeriesLabels, Study
 
 OUTPUTS = ("sr", "seg", "summary", "nifti")
 """What ``analyze`` can write."""
 
+_OURS = re.compile(
+    r"findings\.json|labels\.json|series-\d+|(sr|seg)(-\d+)?\.dcm|(summary|report\.pdf|gsps)\.dcm"
+)
+"""What a results folder holds (contract: folder that ``analyze`` writes)."""
 _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
@@ -181,8 +185,8 @@ def _analyzed(one: _Input, out: Path, outputs: Collection[str], models: Models) 
             return Analyzed(None, folder, _names(draft, folder), error)
         encoding = time.perf_counter()
         if one.dicom is not None:
-            analysis = _warned(analysis, one.dicom)
-            _write_dicom(analysis, one.dicom, draft, outputs)
+            _write_dicom(_warned(analysis, one.dicom.own_warnings), one.dicom, draft, outputs)
+            analysis = _warned(analysis, one.dicom.warnings)
         if "nifti" in outputs:
             write_labels(draft, analysis.labels)
         encode = time.perf_counter() - encoding
@@ -223,8 +227,8 @@ def _write_dicom(
         dataset.save_as(draft / name, enforce_file_format=True)
 
 
-def _warned(analysis: Analysis, study: DicomStudy) -> Analysis:
-    warnings = (*analysis.findings.warnings, *study.warnings)
+def _warned(analysis: Analysis, more: Sequence[Warning]) -> Analysis:
+    warnings = (*analysis.findings.warnings, *more)
     return replace(analysis, findings=replace(analysis.findings, warnings=warnings))
 
 
@@ -244,7 +248,19 @@ def _names(draft: Path, folder: Path) -> tuple[Path, ...]:
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """A folder to write to that takes the place of ``folder`` when all went well, else vanishes."""
+    """A folder to write to that takes the place of ``folder`` when all went well, else vanishes.
+
+    Where nothing is written to it, ``folder`` stays as it is.
+
+    Raises:
+        UsageError: ``folder`` holds what is not ours; images lie there as often as results.
+    """
+    foreign = sorted(p.name for p in folder.glob("*") if not _OURS.fullmatch(p.name))
+    if foreign:
+        raise UsageError(
+            f"{folder} holds files that sifdetect did not write ({foreign[0]})",
+            hint="Give another folder with --out",
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     try:
@@ -253,6 +269,8 @@ def _whole(folder: Path) -> Iterator[Path]:
         for path in draft.rglob("*"):
             if path.is_file():
                 _sync(path)
+        if folder.exists() and not any(draft.iterdir()):
+            return
         if folder.exists():
             old = Path(f"{draft}.old")
             os.rename(folder, old)

@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SifdetectError as error:
         print(f"sifdetect: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"sifdetect: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
+        return SifdetectError.exit_code
     except KeyboardInterrupt:
         print("sifdetect: interrupted", file=sys.stderr)
         return INTERRUPTED

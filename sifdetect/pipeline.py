@@ -10,14 +10,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sifdetect import __version__
-from sifdetect.anatomy import Modality, SacralLevel
+from sifdetect.anatomy import SACRUM_LABELS, Modality, SacralLevel
 from sifdetect.classify import Classification, Context, classify
 from sifdetect.engine import Bundle, Models
 from sifdetect.errors import InputError, NoSacrumInView, UnsuitableSeries
 from sifdetect.findings import (
     Algorithm,
     Presence,
-    SourceSeries,
     StudyFindings,
     Warning,
 )
@@ -29,7 +28,7 @@ from sifdetect.segment import Roles, choose_roles, segment
 from sifdetect.study import Analysis, Series, SeriesLabels, Study
 from sifdetect.transfer import marked, transferred
 from sifdetect.view import coverage
-from sifdetect.volume import Grid, LabelMap, SacralFrame, Segmentation
+from sifdetect.volume import Grid, LabelMap, SacralFrame, Segmentation, Volume
 
 _FRACTURED_LEVELS = (SacralLevel.S1, SacralLevel.S2, SacralLevel.S3)
 _WHOLE = 0.98
@@ -37,6 +36,9 @@ _REFIT_MM = 10.0
 """Parts that disagree more than this about the frame do not set it anew."""
 _STILL_MM = 4.0
 """A frame that moves less than this at the sacrum's corners is left; networks bear more."""
+
+_LEAST_MM3 = 8000.0
+"""Less bone than this, a twentieth of a sacrum, is no sacrum: as the localizer has it."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +79,27 @@ def analyze_study(study: Study, models: Models) -> Analysis:
     """
     if not study.series:
         raise UnsuitableSeries(
-            f"No series of the study {study.study_instance_uid} can be used{_why(study.refused)}",
+            f"No series of the study {study.study_instance_uid} can be used{study.why_refused}",
             hint="Send a CT, or an MR with STIR or fat-saturated T2, that covers the sacrum",
         )
     clock = _Clock()
     failures: list[InputError] = []
     readings: list[_Reading] = []
+    reasons: dict[str, str] = {}
     for groups in _groups(study.series):
         try:
             readings.append(_read(groups, models, clock))
         except InputError as error:
             failures.append(error)
+            lost = (one for group in groups for one in group)
+            reasons |= {one.source.series_instance_uid: error.reason for one in lost}
     if not readings:
         raise failures[0]
     readings.sort(key=_telling)
     with clock.stage("segment"):
         labels = tuple(one for reading in readings for one in _labels(reading, readings[0]))
-    return Analysis(_findings(study, readings, models, clock), labels)
+    findings = _findings(study, readings, models, clock)
+    return Analysis(replace(findings, sources=study.sources(_used(readings), reasons)), labels)
 
 
 def _groups(series: Sequence[Series]) -> list[list[list[Series]]]:
@@ -128,6 +134,7 @@ def _read(groups: Sequence[Sequence[Series]], models: Models, clock: _Clock) -> 
     with clock.stage("segment"):
         segmentation = _segmented(roles, found.frame, models.region(modality))
     frame = segmentation.frame
+    _require_sacrum(segmentation, roles.volumes[0])
     with clock.stage("measure"):
         measurements = measure(
             segmentation, fluid_sensitive=roles.fluid_sensitive is not None, modality=modality
@@ -144,6 +151,16 @@ def _read(groups: Sequence[Sequence[Series]], models: Models, clock: _Clock) -> 
         classification = classify(measurements, context)
     used = tuple(one for v in roles.volumes for one in group if one.volume is v)
     return _Reading(used, segmentation, measurements, classification)
+
+
+def _require_sacrum(segmentation: Segmentation, volume: Volume) -> None:
+    """A frame without a sacrum in it would make an absent fracture of an empty segmentation."""
+    sacral = np.isin(segmentation.anatomy.values, [int(label) for label in SACRUM_LABELS])
+    if sacral.sum() * segmentation.anatomy.grid.voxel_volume_mm3 < _LEAST_MM3:
+        raise NoSacrumInView(
+            f"No sacrum could be outlined in the {volume.modality.value}",
+            hint="Send a study that covers S1 to S5; implants and thick slices can hide the bone",
+        )
 
 
 def _located(
@@ -234,7 +251,6 @@ def _findings(
         fractures=first.measurements.fractures,
         other_findings=first.measurements.other_findings,
         warnings=(*stated.warnings, *_disagreement(readings)),
-        sources=_sources(study, readings),
         timings_s=dict(clock.seconds),
     )
 
@@ -252,20 +268,12 @@ def _disagreement(readings: Sequence[_Reading]) -> tuple[Warning, ...]:
     )
 
 
+def _used(readings: Sequence[_Reading]) -> set[str]:
+    return {one.source.series_instance_uid for reading in readings for one in reading.used}
+
+
 def _name(reading: _Reading) -> str:
     return reading.used[0].volume.modality.value
-
-
-def _sources(study: Study, readings: Sequence[_Reading]) -> tuple[SourceSeries, ...]:
-    used = {one.source.series_instance_uid for reading in readings for one in reading.used}
-    spare = "Not needed: another series of the study shows the same, finer or over more of it"
-    listed = [
-        one.source
-        if one.source.series_instance_uid in used
-        else replace(one.source, used=False, reason=spare)
-        for one in study.series
-    ]
-    return (*listed, *study.refused)
 
 
 def _labels(reading: _Reading, reported: _Reading) -> Iterator[SeriesLabels]:
@@ -284,8 +292,3 @@ def _labels(reading: _Reading, reported: _Reading) -> Iterator[SeriesLabels]:
 
 def _empty(grid: Grid) -> LabelMap:
     return LabelMap(np.zeros(grid.shape, dtype=np.uint8), grid)
-
-
-def _why(refused: Sequence[SourceSeries]) -> str:
-    reasons = list(dict.fromkeys(source.reason for source in refused if source.reason))
-    return f" ({'; '.join(reasons)})" if reasons else ""

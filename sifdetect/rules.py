@@ -106,7 +106,7 @@ class Facts:
 
     @property
     def complete(self) -> bool:
-        """True where S1 to S3 are in the field of view."""
+        """True where NEEDED_LEVELS are in the field of view."""
         return all(self.context.coverage.get(level, 0.0) >= COMPLETE for level in NEEDED_LEVELS)
 
     def hidden(self, side: Side) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
+from sifdetect.anatomy import MrWeighting
 from sifdetect.findings import SourceSeries, StudyFindings
 from sifdetect.volume import LabelMap, Volume
 
@@ -34,6 +36,39 @@ class Study:
     study_instance_uid: str
     series: tuple[Series, ...]
     refused: tuple[SourceSeries, ...] = ()
+
+    def sources(
+        self, used: Collection[str], reasons: Mapping[str, str]
+    ) -> tuple[SourceSeries, ...]:
+        """Every series, with whether it was used and why not.
+
+        Args:
+            used: UIDs of the series that were used.
+            reasons: by UID, why a series that could be read was of no use.
+        """
+        listed = (one.source for one in self.series)
+        weightings = {one.source.series_instance_uid: one.volume.weighting for one in self.series}
+        return (
+            *(
+                one
+                if (uid := one.series_instance_uid) in used
+                else replace(one, used=False, reason=reasons.get(uid) or _spare(weightings[uid]))
+                for one in listed
+            ),
+            *self.refused,
+        )
+
+    @property
+    def why_refused(self) -> str:
+        """The reasons of the refused series, each once, in brackets; empty where there is none."""
+        reasons = list(dict.fromkeys(one.reason for one in self.refused if one.reason))
+        return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _spare(weighting: MrWeighting | None) -> str:
+    if weighting is MrWeighting.OTHER:
+        return "Its weighting is none of STIR, fat-saturated T2, Dixon water, T1 and T2"
+    return "Not needed: another series of the study shows the same, finer or over more of it"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def findings_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str
 def test_the_sacrum_of_a_real_ct_is_found_and_no_fracture_claimed(
     real_scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Dice against the mask that comes with the scan; reached 0.795, the goal of 0.80 is missed."""
+    """Dice against the mask that comes with the scan; the goal is 0.80, reached was 0.87."""
     scan = real_scans / "ct_example"
     options = ("--modality", "ct", "--outputs", "nifti", "-o", str(tmp_path))
     found = findings_of(capsys, str(scan / "example_ct.nii.gz"), *options)
@@ -34,7 +34,7 @@ def test_the_sacrum_of_a_real_ct_is_found_and_no_fracture_claimed(
     sacrum = np.isin(np.asarray(nib.Nifti1Image.from_filename(labels).dataobj), (1, 2, 3, 4, 5))
     mask = np.asarray(nib.Nifti1Image.from_filename(scan / "sacrum.nii.gz").dataobj) > 0
     dice = 2 * (sacrum & mask).sum() / (sacrum.sum() + mask.sum())
-    assert dice > 0.75
+    assert dice >= 0.80
     assert found["presence"] != "present"
     assert found["fractures"] == []
 

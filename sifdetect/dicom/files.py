@@ -150,7 +150,7 @@ def _is_dicomdir(path: Path) -> bool:
         return True
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
-    except (InvalidDicomError, OSError):
+    except Exception:  # noqa: BLE001  # damage of any kind; whoever reads the file names it
         return False
     meta = header.file_meta.get("MediaStorageSOPClassUID", "")
     return bool(meta == MediaStorageDirectoryStorage)

@@ -22,7 +22,7 @@ from pydicom.uid import (
 from sifdetect.anatomy import Modality
 from sifdetect.dicom.frames import Frame, Instance, as_number
 from sifdetect.dicom.stack import Stack
-from sifdetect.errors import UnreadableInput, UnsuitableSeries
+from sifdetect.errors import MissingAttribute, UnreadableInput, UnsuitableSeries
 from sifdetect.volume import FloatImage
 
 THREADS = 4
@@ -131,6 +131,11 @@ def _stored(dataset: Dataset, frame: Frame) -> NDArray[Any]:
 def _rescale(stored: NDArray[Any], frame: Frame, modality: Modality, out: FloatImage) -> None:
     slope = frame.number_of("RescaleSlope")
     intercept = frame.number_of("RescaleIntercept")
+    if modality is Modality.CT and intercept is None:
+        raise MissingAttribute(
+            "Rescale Intercept is missing: what is stored are no Hounsfield units",
+            hint="Send the original CT images",
+        )
     if slope == 0:
         raise UnreadableInput("Rescale Slope is 0")
     np.multiply(stored, np.float32(1.0 if slope is None else slope), out=out, casting="unsafe")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.uid import UID
 
 from sifdetect.anatomy import Modality
 from sifdetect.dicom.candidates import examine
@@ -59,6 +60,19 @@ class DicomStudy:
     refused: tuple[SourceSeries, ...]
     warnings: tuple[Warning, ...]
     header: Dataset | None = field(default=None, repr=False)
+    file_warnings: tuple[Warning, ...] = ()
+
+    @property
+    def own_warnings(self) -> tuple[Warning, ...]:
+        """Those of the study alone, and how many files of the whole input could not be used.
+
+        The others quote paths, which may name other patients: they are not for result objects.
+        """
+        own = tuple(one for one in self.warnings if one not in self.file_warnings)
+        if not self.file_warnings:
+            return own
+        text = f"{len(self.file_warnings)} of the files given could not be used or came twice"
+        return (*own, Warning(code="files-not-used", text=text))
 
     def to_study(self) -> Study:
         """The study as the pipeline sees it."""
@@ -101,13 +115,20 @@ def _read_study(
             used.append(_decoded(candidate, stack, warnings))
         except InputError as error:
             refused.append(_refused(candidate.source, error))
-    return DicomStudy(uid, tuple(used), tuple(refused), tuple(warnings), _header(series.values()))
+    header = _header(series.values())
+    return DicomStudy(
+        uid, tuple(used), tuple(refused), tuple(warnings), header, tuple(file_warnings)
+    )
 
 
 def _header(series: Iterable[list[Instance]]) -> Dataset | None:
-    """The first instance by its UID: the same one in whatever order the files come."""
-    datasets = (one.dataset for group in series for one in group)
-    return min(datasets, key=lambda one: str(one.get("SOPInstanceUID", "")), default=None)
+    """The first instance by its UID, private SOP classes last: the same in whatever order."""
+
+    def place(dataset: Dataset) -> tuple[bool, str]:
+        standard = UID(str(dataset.get("SOPClassUID") or "")).keyword != ""
+        return (not standard, str(dataset.get("SOPInstanceUID", "")))
+
+    return min((one.dataset for group in series for one in group), key=place, default=None)
 
 
 def _patient_warnings(series: Iterable[list[Instance]]) -> list[Warning]:

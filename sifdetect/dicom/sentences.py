@@ -26,6 +26,7 @@ from sifdetect.findings import (
     SourceSeries,
     StudyFindings,
 )
+from sifdetect.measurements import UNCERTAIN
 from sifdetect.rules import COMPLETE
 
 SEEN_WHOLE = COMPLETE
@@ -64,6 +65,10 @@ def headline(findings: StudyFindings) -> str:
             "Indeterminate: possible finding like a sacral insufficiency fracture: "
             f"{_extent(findings)}, {certainty}."
         )
+    uncertain = [one for one in findings.other_findings if one.kind == UNCERTAIN]
+    if uncertain:
+        sides = enumerated(list(dict.fromkeys(one.side.value for one in uncertain)))
+        return f"Indeterminate: {UNCERTAIN} ({sides}), {certainty}, too low to state a fracture."
     if is_partial(findings):
         return (
             "Indeterminate: no fracture was seen in the part that is in view, "

@@ -29,6 +29,7 @@ from sifdetect.dicom.read import DicomStudy
 from sifdetect.dicom.uids import algorithm_parts, result_uid, source_parts
 from sifdetect.errors import MissingAttribute
 from sifdetect.findings import Algorithm, SourceSeries, StudyFindings
+from sifdetect.measurements import UNCERTAIN
 
 SERIES_NUMBER = 9800
 
@@ -117,7 +118,9 @@ def _sections(
 def _found(findings: StudyFindings) -> Iterator[str]:
     for number, fracture in enumerate(findings.fractures, start=1):
         yield sentences.described(number, fracture, findings)
-    if not findings.fractures:
+    if any(one.kind == UNCERTAIN for one in findings.other_findings):
+        yield "Nothing was certain enough to be stated as a fracture; what was seen is listed."
+    elif not findings.fractures:
         yield "No fracture line, marrow edema or sclerosis like a fracture was found in view."
     for row in sentences.classes(findings):
         yield sentences.reason(*row)

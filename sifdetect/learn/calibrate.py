@@ -25,7 +25,7 @@ SPECIFICITY = 0.95
 """Share of cases without a fracture in which none may be stated, on the calibration set."""
 LINE_MM3, EDEMA_MM3 = 80.0, 2000.0
 """Labelled volume from which a rendered case counts as fractured."""
-THRESHOLDS = np.linspace(0.2, 0.7, 11)
+THRESHOLDS = np.linspace(0.2, 0.9, 15)
 """From which the threshold of each lesion is chosen."""
 _PRIOR = 0.05
 
