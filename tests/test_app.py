@@ -132,6 +132,40 @@ def test_a_second_run_replaces_the_first(tmp_path: Path) -> None:
     assert {path.name for path in (out / uid).iterdir()} == {"findings.json", "summary.dcm"}
 
 
+def test_results_never_take_the_place_of_the_images(tmp_path: Path) -> None:
+    """An archive whose folders are named by study would lose its images to the results."""
+    uid = scan(tmp_path, intact(), "intact")
+    images = (tmp_path / "intact").rename(tmp_path / uid)
+    before = sorted(images.iterdir())
+    with pytest.raises(UsageError, match="did not write"):
+        analyze_to_folder([images], tmp_path)
+    assert sorted(images.iterdir()) == before
+    assert [path.name for path in tmp_path.iterdir()] == [uid]
+
+
+def test_a_refusal_without_a_report_leaves_the_earlier_results(tmp_path: Path) -> None:
+    """Nothing to write is no reason to throw away what was there."""
+    path = save(tmp_path / "pelvis.nii.gz", intact())
+    options = Options(modality=Modality.CT)
+    (first,) = analyze_to_folder([path], tmp_path / "out", outputs=(), options=options)
+    save(path, empty())
+    (second,) = analyze_to_folder([path], tmp_path / "out", outputs=(), options=options)
+    assert second.error is not None
+    assert first.files[0].exists()
+
+
+def test_result_objects_do_not_quote_the_paths_of_other_files(tmp_path: Path) -> None:
+    """A damaged file's path may name another patient; the JSON names it, the objects count it."""
+    scan(tmp_path / "in", intact(), "intact")
+    damaged = tmp_path / "in" / "DOE^JANE.dcm"
+    damaged.write_bytes(bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\x04\x00")
+    (done,) = analyze_to_folder([tmp_path / "in"], tmp_path / "out")
+    assert "DOE^JANE" in (done.folder / "findings.json").read_text()
+    report = (done.folder / "sr.dcm").read_bytes()
+    assert b"DOE^JANE" not in report
+    assert b"1 of the files given could not be used" in report
+
+
 def test_nothing_is_written_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoder that fails leaves the earlier results as they were."""
     uid = scan(tmp_path, intact(), "intact")

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from sifdetect.anatomy import SacralLevel
+from sifdetect.anatomy import SacralLevel, Side
 from sifdetect.dicom.read import DicomStudy
 from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.errors import MissingAttribute, NoSacrumInView
-from sifdetect.findings import Coverage, Presence, Warning
+from sifdetect.findings import Coverage, OtherFinding, Presence, Warning
+from sifdetect.measurements import UNCERTAIN
 from tests.builders import ct_series, read_one
 from tests.result_cases import Case, bilateral, without_finding
 from tests.validators import object_complaints, read_aloud, template_complaints
@@ -88,6 +89,20 @@ def test_an_absent_finding_on_ct_is_told_with_what_ct_misses() -> None:
     assert sections["Impressions"][0].startswith("No finding like a sacral insufficiency fracture")
     assert "CT misses about a third" in sections["Recommendations"][0]
     assert "The whole sacrum is in the field of view: S1-S5 seen whole." in sections["Findings"]
+
+
+def test_a_finding_too_uncertain_to_state_is_not_called_absent() -> None:
+    """The first line says what was seen and on which side, and that it is not stated."""
+    case = without_finding(Presence.INDETERMINATE, CUT)
+    unsure = OtherFinding(
+        kind=UNCERTAIN, side=Side.LEFT, centroid_lps_mm=(0.0, 0.0, 0.0), volume_mm3=900.0
+    )
+    findings = replace(case.findings, other_findings=(unsure,))
+    sections = _sections(encode_text_report(findings, case.study))
+    assert "uncertain fracture-like line or edema (left)" in sections["Impressions"][0]
+    assert "of the sacrum in view" in sections["Impressions"][0]
+    assert not any("No fracture line" in text for text in sections["Findings"])
+    assert any(text.startswith("Also seen: uncertain") for text in sections["Findings"])
 
 
 def test_advice_among_the_warnings_is_given_once() -> None:

@@ -161,6 +161,17 @@ def test_ct_and_mr_of_one_study_are_both_read() -> None:
     assert all(one.findings.values.any() for one in analysis.labels)
 
 
+def test_a_modality_of_no_use_says_why_in_its_series() -> None:
+    """An MR without a sacrum beside a CT with one is not called superfluous."""
+    ct = series(Painting(axial(), CENTER).volume(), "1.1")
+    stir = series(replace(empty(), modality=Modality.MR, weighting=MrWeighting.STIR), "1.2")
+    findings = analyze_study(Study("1", (ct, stir)), MODELS).findings
+    said = {one.series_instance_uid: one for one in findings.sources}
+    assert said["1.1"].used
+    assert not said["1.2"].used
+    assert "No sacrum in the field of view" in said["1.2"].reason
+
+
 def test_findings_say_who_found_them_and_how_long_it_took() -> None:
     """Version and checksum of both bundles, and seconds of each stage."""
     scan = series(Painting(axial(), CENTER).volume(), "1.1")

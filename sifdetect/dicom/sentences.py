@@ -68,7 +68,11 @@ def headline(findings: StudyFindings) -> str:
     uncertain = [one for one in findings.other_findings if one.kind == UNCERTAIN]
     if uncertain:
         sides = enumerated(list(dict.fromkeys(one.side.value for one in uncertain)))
-        return f"Indeterminate: {UNCERTAIN} ({sides}), {certainty}, too low to state a fracture."
+        seen = f"; {percent(findings.coverage.sacrum)} of the sacrum in view"
+        return (
+            f"Indeterminate: {UNCERTAIN} ({sides}), {certainty}, too low to state a fracture"
+            f"{seen if is_partial(findings) else ''}."
+        )
     if is_partial(findings):
         return (
             "Indeterminate: no fracture was seen in the part that is in view, "

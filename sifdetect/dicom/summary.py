@@ -262,7 +262,7 @@ def _notes(page: Page, findings: StudyFindings, top: int) -> None:
     unused = [(_series(s), MUTED) for s in findings.sources if not s.used]
     y = top
     for title, lines in (("What to know", [*advice, *notes]), ("Series", [*used, *unused])):
-        if lines and y < bottom - 40:
+        if lines and y + 25 < bottom - 18:
             page.text((left, y), title, size=16)
             y += 25
             for text, color in lines:
