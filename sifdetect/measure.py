@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
 from sifdetect.components import Points, Sacrum, describe, gap_mm, joined, length_mm, lesion
@@ -51,8 +52,10 @@ def measure(
 
     One finding for each ala: all of its lines together, or, where none is seen, at least
     MIN_EDEMA_MM3 of connected edema (MR with fat suppression) or a band of sclerosis (CT). One for
-    the midline: lines that run across the bodies. Volume, length, centroid and levels are those of
-    the line, else of the edema or sclerosis. Length is the largest extent along the principal axis.
+    the midline: lines that run across the bodies. Volume and centroid are those of what is
+    outlined: the line with the edema around it, where MR shows both, else the one that is seen.
+    Length and levels are those of the line, else of the edema or sclerosis; length is the largest
+    extent along the principal axis.
     Distances run from the line to the wall of foramen and canal and are 0 where voxels touch.
 
     Args:
@@ -66,13 +69,17 @@ def measure(
     marrow = _marrow(sacrum, lines, mimics, _shown(fluid_sensitive, modality))
     found = list(_found(sacrum, lines, marrow))
     components = np.zeros(segmentation.grid.shape, dtype=np.uint8)
-    for number, (_, points) in enumerate(found, start=1):
-        components[tuple(points.index.T)] = number
+    outlined = [_outlined(sacrum, one, points, marrow) for one, points in found]
+    # A line is its own finding's, also where the edema of another reaches it.
+    for parts in (outlined, [points.index for _, points in found]):
+        for number, index in enumerate(parts, start=1):
+            components[tuple(index.T)] = number
     basis = {fracture.side: fracture.basis for fracture, _ in found}
     of = {fracture.side: points for fracture, points in found}
     return Measurements(
         fractures=tuple(
-            replace(fracture, id=f"F{number}") for number, (fracture, _) in enumerate(found, 1)
+            _placed(sacrum, fracture, number, index)
+            for number, ((fracture, _), index) in enumerate(zip(found, outlined, strict=True), 1)
         ),
         components=LabelMap(components, segmentation.grid),
         sides={s: _side(sacrum, s, marrow, points=of.get(s), basis=basis.get(s)) for s in SIDES},
@@ -132,6 +139,29 @@ def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Frac
     elif alar and strut is not None:
         basis = Basis.EDEMA
         yield _fracture(sacrum, Side.MIDLINE, basis=basis, points=strut, edema=strut), strut
+
+
+def _outlined(
+    sacrum: Sacrum, fracture: Fracture, points: Points, marrow: _Marrow
+) -> NDArray[np.int64]:
+    """(n, 3) voxels of a finding as it is shown: a line that lies in edema with that edema."""
+    if fracture.basis is not Basis.LINE_AND_EDEMA or marrow.edema is None:
+        return points.index
+    middle = fracture.side is Side.MIDLINE
+    around = marrow.strut if middle else marrow.edema[fracture.side]
+    swollen = None if around is None else _large(sacrum, around, MIN_EDEMA_MM3)
+    parts = [points.index] if swollen is None else [points.index, swollen.index]
+    return np.unique(np.concatenate(parts), axis=0)
+
+
+def _placed(sacrum: Sacrum, fracture: Fracture, number: int, index: NDArray[np.int64]) -> Fracture:
+    """The finding with its number, and volume and centroid of what is outlined."""
+    return replace(
+        fracture,
+        id=f"F{number}",
+        volume_mm3=float(len(index) * sacrum.segmentation.grid.voxel_volume_mm3),
+        centroid_lps_mm=sacrum.centroid_lps_mm(index),
+    )
 
 
 def _named(

@@ -27,7 +27,7 @@ from sifdetect.findings import (
 )
 from sifdetect.synth import ct, mr
 from sifdetect.synth.fracture import FractureParams, Limb, Stage, TransverseLimb
-from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
+from sifdetect.synth.scene import VISIBLE, CaseParams, points_of, sample_case, scene_at
 from sifdetect.volume import Floats, Grid, LabelMap, SacralFrame, Volume
 
 VERSION = "2"
@@ -129,7 +129,11 @@ def _zone(fracture: FractureParams, side: Side) -> int:
 
 
 def _fractures(params: CaseParams) -> tuple[Fracture, ...]:
-    """One fracture for each limb, measured on a fine rendering of that limb."""
+    """One fracture for each limb, measured on a fine rendering of that limb.
+
+    Volume and centroid are those of the line with its edema, as a finding on MR is outlined; those
+    of the line where it has no edema.
+    """
     sheets: list[Limb | TransverseLimb] = list(params.fracture.limbs)
     if params.fracture.transverse is not None:
         sheets.append(params.fracture.transverse)
@@ -143,12 +147,24 @@ def _fractures(params: CaseParams) -> tuple[Fracture, ...]:
         line = mine & scene.lesions.line
         occult = isinstance(sheet, Limb) and sheet.occult
         basis = _basis(params.fracture.stage, occult=occult)
-        index = np.argwhere(line if line.any() else mine)
+        around = mine & (line | (scene.lesions.edema > VISIBLE))
+        index = np.argwhere(line if line.any() else around)
         if len(index) == 0:
             continue
         one = _fracture(number, sheet, basis, grid.index_to_mm(index))
+        if basis is not Basis.LINE:
+            one = _outlined(one, grid.index_to_mm(np.argwhere(around)))
         found.append(one if isinstance(sheet, Limb) else _with_displacement(one, params))
     return tuple(found)
+
+
+def _outlined(fracture: Fracture, points: Floats) -> Fracture:
+    center = points.mean(axis=0)
+    return replace(
+        fracture,
+        volume_mm3=float(len(points) * TRUTH_SPACING_MM**3),
+        centroid_lps_mm=(float(center[0]), float(center[1]), float(center[2])),
+    )
 
 
 def _with_displacement(fracture: Fracture, params: CaseParams) -> Fracture:
