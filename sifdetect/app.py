@@ -6,18 +6,15 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.dicom.nifti import read_nifti, write_labels
-from sifdetect.dicom.read import DicomSeries, DicomStudy, read_studies
+from sifdetect.dicom.read import DicomSeries, DicomStudy, iter_studies
 from sifdetect.dicom.seg import encode_seg
 from sifdetect.dicom.sr import encode_sr
 from sifdetect.dicom.summary import encode_summary
@@ -25,16 +22,13 @@ from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.engine import Engine, Models
 from sifdetect.errors import InputError, SifdetectError, UsageError
 from sifdetect.findings import StudyFindings, Warning, to_json
+from sifdetect.folder import whole
 from sifdetect.pipeline import analyze_study
 from sifdetect.study import Analysis, SeriesLabels, Study
 
 OUTPUTS = ("sr", "seg", "summary", "nifti")
 """What ``analyze`` can write."""
 
-_OURS = re.compile(
-    r"findings\.json|labels\.json|series-\d+|(sr|seg)(-\d+)?\.dcm|(summary|report\.pdf|gsps)\.dcm"
-)
-"""What a results folder holds (contract: folder that ``analyze`` writes)."""
 _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
@@ -86,13 +80,31 @@ def analyze(paths: Sequence[Path], *, options: Options | None = None) -> list[St
     Raises:
         SifdetectError: the input cannot be read, or one of the studies cannot be assessed.
     """
+    found = []
+    for one in analyze_each(paths, options=options):
+        if isinstance(one, SifdetectError):
+            raise one
+        found.append(one)
+    return found
+
+
+def analyze_each(
+    paths: Sequence[Path], *, options: Options | None = None
+) -> Iterator[StudyFindings | InputError]:
+    """The findings of one study after another, or why it cannot be assessed.
+
+    Raises:
+        SifdetectError: the input cannot be read, or a bundle is missing or altered.
+    """
     options = options or Options()
     models = load_models(options)
-    found = []
     for one in _inputs([Path(path) for path in paths], options):
-        findings = analyze_study(one.study, models).findings
-        found.append(_timed(findings, read=one.seconds))
-    return found
+        try:
+            findings = analyze_study(one.study, models).findings
+        except InputError as error:
+            yield error
+        else:
+            yield _timed(findings, read=one.seconds)
 
 
 def analyze_to_folder(
@@ -149,10 +161,9 @@ def _inputs(paths: Sequence[Path], options: Options) -> Iterator[_Input]:
         study = _read_nifti(nifti, options)
         yield _Input(study, None, time.perf_counter() - start)
         return
-    studies = read_studies(paths)
-    seconds = (time.perf_counter() - start) / max(1, len(studies))
-    for dicom in studies:
-        yield _Input(dicom.to_study(), dicom, seconds)
+    for dicom in iter_studies(paths):
+        yield _Input(dicom.to_study(), dicom, time.perf_counter() - start)
+        start = time.perf_counter()
 
 
 def _read_nifti(paths: Sequence[Path], options: Options) -> Study:
@@ -175,7 +186,7 @@ def _read_nifti(paths: Sequence[Path], options: Options) -> Study:
 def _analyzed(one: _Input, out: Path, outputs: Collection[str], models: Models) -> Analyzed:
     start = time.perf_counter()
     folder = out / folder_name(one.study.study_instance_uid)
-    with _whole(folder) as draft:
+    with whole(folder) as draft:
         try:
             analysis = analyze_study(one.study, models)
         except InputError as error:
@@ -244,44 +255,3 @@ def _timed(findings: StudyFindings, **seconds: float) -> StudyFindings:
 def _names(draft: Path, folder: Path) -> tuple[Path, ...]:
     files = sorted(path for path in draft.rglob("*") if path.is_file())
     return tuple(folder / path.relative_to(draft) for path in files)
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """A folder to write to that takes the place of ``folder`` when all went well, else vanishes.
-
-    Where nothing is written to it, ``folder`` stays as it is.
-
-    Raises:
-        UsageError: ``folder`` holds what is not ours; images lie there as often as results.
-    """
-    foreign = sorted(p.name for p in folder.glob("*") if not _OURS.fullmatch(p.name))
-    if foreign:
-        raise UsageError(
-            f"{folder} holds files that sifdetect did not write ({foreign[0]})",
-            hint="Give another folder with --out",
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-    try:
-        yield draft
-        draft.chmod(0o755)
-        for path in draft.rglob("*"):
-            if path.is_file():
-                _sync(path)
-        if folder.exists() and not any(draft.iterdir()):
-            return
-        if folder.exists():
-            old = Path(f"{draft}.old")
-            os.rename(folder, old)
-            os.rename(draft, folder)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

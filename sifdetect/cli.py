@@ -47,22 +47,32 @@ def _analyze(options: argparse.Namespace) -> int:
 
     chosen = _app_options(options)
     if options.out is None:
-        for findings in app.analyze(options.paths, options=chosen):
-            _show(findings, options)
-        return 0
+        failures: list[SifdetectError | None] = []
+        for one in app.analyze_each(options.paths, options=chosen):
+            failures.append(one if isinstance(one, SifdetectError) else None)
+            if isinstance(one, SifdetectError):
+                print(f"sifdetect: {one}", file=sys.stderr)
+            else:
+                _show(one, options)
+        return _exit_code(failures)
     studies = app.analyze_to_folder(
         options.paths, options.out, outputs=options.outputs, options=chosen
     )
-    errors = [study.error for study in studies if study.error is not None]
     for study in studies:
         if study.findings is not None:
             _show(study.findings, options)
         if study.error is not None:
             print(f"sifdetect: {study.folder.name}: {study.error}", file=sys.stderr)
         LOG.info("%s: %s", study.folder, ", ".join(path.name for path in study.files))
+    return _exit_code([study.error for study in studies])
+
+
+def _exit_code(outcomes: Sequence[SifdetectError | None]) -> int:
+    """0, the error's own where every study failed, else that of a batch that is incomplete."""
+    errors = [error for error in outcomes if error is not None]
     if not errors:
         return 0
-    return errors[0].exit_code if len(errors) == len(studies) else BatchIncomplete.exit_code
+    return errors[0].exit_code if len(errors) == len(outcomes) else BatchIncomplete.exit_code
 
 
 def _app_options(options: argparse.Namespace) -> Options:

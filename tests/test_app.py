@@ -95,6 +95,18 @@ def test_a_study_that_cannot_be_assessed_gets_a_report_that_says_so(tmp_path: Pa
     assert next(iter(done.values())).error is None
 
 
+def test_without_a_folder_one_study_does_not_stop_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Findings on stdout, the refusal on stderr, and the exit code of an incomplete batch."""
+    scan(tmp_path, empty(), "empty")
+    uid = scan(tmp_path, intact(), "intact")
+    assert main(["analyze", str(tmp_path), "--json", "-q"]) == 7
+    said = capsys.readouterr()
+    assert [json.loads(line)["study_instance_uid"] for line in said.out.splitlines()] == [uid]
+    assert "No sacrum in the field of view" in said.err
+
+
 def test_labels_of_a_nifti_scan_lie_on_its_own_grid(tmp_path: Path) -> None:
     """Anatomy and lesions can be laid over the file voxel by voxel."""
     volume = broken_on_the_left(axial()).volume()

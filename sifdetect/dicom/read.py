@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,20 +81,24 @@ class DicomStudy:
 
 
 def read_studies(paths: Sequence[Path]) -> list[DicomStudy]:
+    """Every study below ``paths``, all at once; see ``iter_studies``."""
+    return list(iter_studies(paths))
+
+
+def iter_studies(paths: Sequence[Path]) -> Iterator[DicomStudy]:
     """Every study below ``paths``: DICOM files, folders of any depth, DICOMDIR, zip.
 
-    A damaged file or an unusable series costs only itself: it is named among the warnings or the
-    refused series of its study. A study of which no series can be used is returned, too.
+    The pixels of a study are decoded when it is asked for: one is in memory at a time. A damaged
+    file or an unusable series costs only itself: it is named among the warnings or the refused
+    series of its study. A study of which no series can be used is returned, too.
 
     Raises:
         UnreadableInput: a path does not exist, or nothing below the paths is DICOM.
     """
     with ExitStack() as resources:
         gathered = gather(paths, resources)
-        return [
-            _read_study(uid, series, gathered.warnings)
-            for uid, series in sorted(gathered.studies.items())
-        ]
+        for uid, series in sorted(gathered.studies.items()):
+            yield _read_study(uid, series, gathered.warnings)
 
 
 def _read_study(

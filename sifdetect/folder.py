@@ -1,0 +1,59 @@
+"""A results folder appears whole or not at all, and takes the place of nothing but results."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sifdetect.errors import UsageError
+
+_OURS = re.compile(
+    r"findings\.json|labels\.json|series-\d+|(sr|seg)(-\d+)?\.dcm|(summary|report\.pdf|gsps)\.dcm"
+)
+"""What a results folder holds (contract: folder that ``analyze`` writes)."""
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """A folder to write to that takes the place of ``folder`` when all went well, else vanishes.
+
+    Where nothing is written to it, ``folder`` stays as it is.
+
+    Raises:
+        UsageError: ``folder`` holds what is not ours; images lie there as often as results.
+    """
+    foreign = sorted(p.name for p in folder.glob("*") if not _OURS.fullmatch(p.name))
+    if foreign:
+        raise UsageError(
+            f"{folder} holds files that sifdetect did not write ({foreign[0]})",
+            hint="Give another folder with --out",
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        yield draft
+        draft.chmod(0o755)
+        for path in draft.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        if folder.exists() and not any(draft.iterdir()):
+            return
+        if folder.exists():
+            old = Path(f"{draft}.old")
+            os.rename(folder, old)
+            os.rename(draft, folder)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
