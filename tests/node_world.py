@@ -81,13 +81,6 @@ def files(datasets: Sequence[Dataset], folder: Path) -> Path:
     return folder
 
 
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass
 class Node:
     """A node in a process of its own."""

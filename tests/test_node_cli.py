@@ -14,6 +14,7 @@ import pytest
 
 from dicom_node.cli import main
 from tests import node_world as world
+from tests.ports import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +110,7 @@ def test_an_undelivered_report_can_be_sent_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """After the node gave up, `retry` sends the same results; the name of a job will do."""
-    study, port = world.study(1), world.free_port()
+    study, port = world.study(1), free_port()
     uid, file = str(study[0].StudyInstanceUID), settings(tmp_path, port)
     with world.node(tmp_path, destinations={"PACS1": port}, SEND_GIVE_UP_HOURS=0) as node:
         world.push(study, node.port)
@@ -125,7 +126,7 @@ def test_an_undelivered_report_can_be_sent_again(
 
 def test_the_queue_shows_what_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A send that waits for its destination is listed with its stage, study and time."""
-    study, port = world.study(1), world.free_port()
+    study, port = world.study(1), free_port()
     uid, file = str(study[0].StudyInstanceUID), settings(tmp_path, port)
     assert ask(capsys, "queue", "list", "--config", file) == []
     with world.node(
@@ -149,7 +150,7 @@ def test_the_queue_shows_what_waits(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_echo_asks_a_destination(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0 where it answers, 6 where it does not, 2 where the name is unknown."""
-    port = world.free_port()
+    port = free_port()
     file = settings(tmp_path, port)
     assert main(["echo", "PACS1", "--config", file]) == 6
     with world.pacs(tmp_path / "pacs", port):
@@ -164,7 +165,7 @@ def test_check_looks_at_everything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Folder, ports, models and destinations, each with its trouble; the first one's exit code."""
-    port = world.free_port()
+    port = free_port()
     file = settings(tmp_path, port)
     monkeypatch.setenv("SIFDETECT_MODELS", str(tmp_path / "no-models"))
     assert main(["check", "--json", "--config", file]) == 5

@@ -21,6 +21,7 @@ from dicom_node.status import sentence_of
 from sifdetect.errors import NetworkError
 from tests import node_world as world
 from tests.node_runner import RESULTS, small_analysis
+from tests.ports import free_port
 
 SEG, TEXT_SR, SUMMARY = (RESULTS[name][0] for name in ("seg", "sr", "summary"))
 REFUSED_CLASS, OUT_OF_RESOURCES, COERCED = 0x0122, 0xA700, 0xB000
@@ -41,7 +42,7 @@ def peer(port: int) -> Destination:
 
 def test_results_arrive_byte_for_byte(tmp_path: Path) -> None:
     """dcmtk writes what lay in the spool, the SEG included."""
-    files, port = results(tmp_path), world.free_port()
+    files, port = results(tmp_path), free_port()
     with world.pacs(tmp_path / "pacs", port) as pacs:
         answers = send(peer(port), files, own_title="SIFDETECT", timeout_seconds=10)
         got = world.received(pacs)
@@ -57,7 +58,7 @@ def test_results_arrive_byte_for_byte(tmp_path: Path) -> None:
 
 def test_each_object_has_its_own_answer(tmp_path: Path) -> None:
     """A refusal of one does not hide the others; a warning means that it was stored."""
-    port = world.free_port()
+    port = free_port()
     refused = {TEXT_SR: REFUSED_CLASS, SUMMARY: COERCED}
     with world.choosy_pacs(port, refused):
         answers = send(peer(port), results(tmp_path), own_title="SIFDETECT", timeout_seconds=10)
@@ -70,7 +71,7 @@ def test_each_object_has_its_own_answer(tmp_path: Path) -> None:
 
 def test_a_destination_that_is_not_there_is_a_network_error(tmp_path: Path) -> None:
     """One sentence with its title and address; exit code 6."""
-    nobody = peer(world.free_port())
+    nobody = peer(free_port())
     with pytest.raises(NetworkError, match=r"CHOOSY at 127\.0\.0\.1") as refused:
         send(nobody, results(tmp_path), own_title="SIFDETECT", timeout_seconds=5)
     assert refused.value.exit_code == 6
@@ -80,7 +81,7 @@ def test_a_destination_that_is_not_there_is_a_network_error(tmp_path: Path) -> N
 
 def test_a_destination_is_asked_what_it_takes(tmp_path: Path) -> None:
     """dcmtk's storage SCP answers C-ECHO and takes all results; another may take no SEG."""
-    port, picky = world.free_port(), world.free_port()
+    port, picky = free_port(), free_port()
     with world.pacs(tmp_path, port):
         echo(peer(port), own_title="SIFDETECT", timeout_seconds=5)
         assert unsupported_results(peer(port), own_title="SIFDETECT", timeout_seconds=5) == []
@@ -139,7 +140,7 @@ def store(spool: Spool, dataset: Any, folder: Path) -> None:
 def test_attempts_wait_longer_and_end_after_three_days(tmp_path: Path) -> None:
     """30, 60 … 900 seconds, and after 72 hours the report is undelivered."""
     clock = Clock()
-    stages, report, uid = reported(tmp_path, world.free_port(), clock)
+    stages, report, uid = reported(tmp_path, free_port(), clock)
     waits = []
     for _ in range(7):
         waits.append(stages.deliver(uid, report.manifest_hash, "PACS1"))
@@ -154,7 +155,7 @@ def test_attempts_wait_longer_and_end_after_three_days(tmp_path: Path) -> None:
 
 def test_only_what_was_refused_is_sent_again(tmp_path: Path) -> None:
     """The record says who accepted what, and the second attempt carries the SR alone."""
-    port = world.free_port()
+    port = free_port()
     stages, report, uid = reported(tmp_path, port, Clock())
     with world.choosy_pacs(port, {TEXT_SR: REFUSED_CLASS}) as first:
         assert stages.deliver(uid, report.manifest_hash, "PACS1") == 30
@@ -173,7 +174,7 @@ def test_only_what_was_refused_is_sent_again(tmp_path: Path) -> None:
 
 def test_an_older_report_is_not_sent_after_a_newer_one_was_begun(tmp_path: Path) -> None:
     """Late slices: what still waits of the first report is dropped, and it says so."""
-    port = world.free_port()
+    port = free_port()
     stages, report, uid = reported(tmp_path, port, Clock())
     store(stages._spool, world.image(uid, 2), tmp_path)
     newer = stages.close(uid)
@@ -186,7 +187,7 @@ def test_an_older_report_is_not_sent_after_a_newer_one_was_begun(tmp_path: Path)
 
 def test_results_are_the_same_when_made_again(tmp_path: Path) -> None:
     """A repeated stage finds the results of the first and leaves them alone."""
-    stages, report, uid = reported(tmp_path, world.free_port(), Clock())
+    stages, report, uid = reported(tmp_path, free_port(), Clock())
     before = {path: path.stat().st_mtime_ns for path in report.objects}
     assert stages.analyse(uid, report.manifest_hash)
     assert {path: path.stat().st_mtime_ns for path in report.objects} == before
@@ -194,7 +195,7 @@ def test_results_are_the_same_when_made_again(tmp_path: Path) -> None:
 
 def test_a_removed_destination_keeps_no_report_open(tmp_path: Path) -> None:
     """Once the settings name nobody the report is done, and its results stay in the spool."""
-    stages, report, uid = reported(tmp_path, world.free_port(), Clock())
+    stages, report, uid = reported(tmp_path, free_port(), Clock())
     stages._config = replace(stages._config, destination={})
     assert stages.deliver(uid, report.manifest_hash, "PACS1") == 0
     assert stages.finish(uid, report.manifest_hash)
@@ -205,7 +206,7 @@ def test_a_removed_destination_keeps_no_report_open(tmp_path: Path) -> None:
 @pytest.mark.fault
 def test_results_wait_for_a_destination_that_is_down(tmp_path: Path) -> None:
     """The node tries again until dcmtk's storage SCP is there; nothing is lost or doubled."""
-    study, port = world.study(2), world.free_port()
+    study, port = world.study(2), free_port()
     with world.node(tmp_path, destinations={"PACS1": port}) as node:
         world.push(study, node.port)
         uid = str(study[0].StudyInstanceUID)
@@ -225,7 +226,7 @@ def test_results_wait_for_a_destination_that_is_down(tmp_path: Path) -> None:
 @pytest.mark.fault
 def test_a_destination_that_answers_again_gets_everything_at_once(tmp_path: Path) -> None:
     """Attempts that wait for a quarter of an hour are pulled forward by one that succeeds."""
-    port = world.free_port()
+    port = free_port()
     first, second = world.study(1), world.study(1)
     settings = {"SEND_FIRST_RETRY_SECONDS": 600, "SEND_MAX_RETRY_SECONDS": 900}
     with world.node(tmp_path, destinations={"PACS1": port}, **settings) as node:

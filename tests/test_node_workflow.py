@@ -13,12 +13,13 @@ import pytest
 from dicom_node.guard import Guard
 from dicom_node.jobs import list_jobs
 from tests import node_world as world
+from tests.ports import free_port
 
 
 def test_a_pushed_study_comes_back_as_results(tmp_path: Path) -> None:
     """dcmtk sends a study to the node, and SEG, SR and summary arrive at dcmtk's storage SCP."""
     study = world.study(3)
-    port = world.free_port()
+    port = free_port()
     with (
         world.pacs(tmp_path / "pacs", port) as pacs,
         world.node(tmp_path, destinations={"PACS1": port}) as node,
@@ -37,7 +38,7 @@ def test_a_pushed_study_comes_back_as_results(tmp_path: Path) -> None:
 
 def test_a_second_push_of_the_same_study_makes_no_second_report(tmp_path: Path) -> None:
     """Images in another order, with the results that the PACS has got meanwhile: nothing new."""
-    study, port = world.study(2), world.free_port()
+    study, port = world.study(2), free_port()
     uid = str(study[0].StudyInstanceUID)
     with (
         world.pacs(tmp_path / "pacs", port) as pacs,
@@ -71,7 +72,7 @@ def test_late_slices_make_one_superseding_report(tmp_path: Path) -> None:
 def test_a_node_killed_after_success_still_sends_the_report(tmp_path: Path) -> None:
     """Kill -9 right after the last Success: the next start closes, analyses and sends."""
     study = world.study(3)
-    port = world.free_port()
+    port = free_port()
     with world.node(tmp_path, destinations={"PACS1": port}) as node:
         assert world.push(study, node.port) == [0, 0, 0]
         node.kill()
@@ -117,7 +118,7 @@ def test_a_lost_database_loses_no_study(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_node_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
     """Kill -9 at six moments between the first Success and the last: each object arrives, once."""
-    study, port = world.study(3), world.free_port()
+    study, port = world.study(3), free_port()
     uid = str(study[0].StudyInstanceUID)
     with (
         world.choosy_pacs(port, {}) as arrived,
@@ -172,7 +173,7 @@ def test_an_analysis_that_hangs_is_stopped(tmp_path: Path) -> None:
 def test_an_unsuitable_study_is_answered_with_its_text_report(tmp_path: Path) -> None:
     """Where the analysis refuses a study, the report that says so is sent like any other."""
     study = world.study(1, StudyDescription="refuse")
-    port = world.free_port()
+    port = free_port()
     with (
         world.pacs(tmp_path / "pacs", port) as pacs,
         world.node(tmp_path, destinations={"PACS1": port}) as node,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -17,15 +16,10 @@ from urllib.request import Request, urlopen
 
 import pydicom
 
+from tests.ports import free_port
+
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 TIMEOUT_S = 60.0
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Orthanc:

@@ -27,7 +27,8 @@ from sifdetect.learn.cases import write_study
 from sifdetect.synth.case import Protocol, make_case
 from sifdetect.volume import Floats
 from tests.e2e.node import AE_TITLE, QUIET_SECONDS, Destination, Node
-from tests.e2e.orthanc import Orthanc, free_port
+from tests.e2e.orthanc import Orthanc
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

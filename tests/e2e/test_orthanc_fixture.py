@@ -11,7 +11,8 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from tests.e2e.orthanc import Orthanc, free_port
+from tests.e2e.orthanc import Orthanc
+from tests.ports import free_port, wait_until_it_listens
 
 pytestmark = pytest.mark.e2e
 
@@ -25,6 +26,7 @@ def archive(
     port = free_port()
     receiver = subprocess.Popen([tool("storescp"), "--output-directory", folder, str(port)])
     try:
+        wait_until_it_listens(port, receiver)
         with Orthanc(tool("Orthanc"), folder / "orthanc", {"peer": ("PEER", port)}) as orthanc:
             yield orthanc, folder
     finally:
