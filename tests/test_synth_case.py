@@ -7,9 +7,10 @@ import pytest
 
 from sifdetect.anatomy import LesionBit, Modality, MrWeighting, Side
 from sifdetect.findings import Basis, Morphology, Presence
-from sifdetect.synth.case import Protocol, SyntheticCase, make_case, truth_of
+from sifdetect.synth.case import Protocol, SyntheticCase, make_case
 from sifdetect.synth.mr import Sequence, spin_echo
 from sifdetect.synth.scene import sample_case
+from sifdetect.synth.truth import truth_of
 
 COARSE = Protocol(ct_spacing_mm=(3.0, 3.5, 4.0), mr_spacing_mm=(2.5, 6.0, 2.0))
 

@@ -11,11 +11,11 @@ from scipy import ndimage
 
 from sifdetect.anatomy import AnatomyLabel, Side
 from sifdetect.findings import Morphology
-from sifdetect.synth.case import truth_of
 from sifdetect.synth.displacement import Displacement, Part
 from sifdetect.synth.noise import Points
 from sifdetect.synth.scene import CaseParams, sample_case, scene_at
 from sifdetect.synth.shape import ShapeParams
+from sifdetect.synth.truth import truth_of
 
 STEP_MM = 0.5
 MOVES = [

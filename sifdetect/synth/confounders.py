@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sifdetect.synth.material import Material
 from sifdetect.synth.noise import Array, Points, SmoothNoise
 from sifdetect.synth.shape import BoneField
 
@@ -56,12 +57,20 @@ class ConfounderParams:
 
 @dataclass(frozen=True)
 class MimicField:
-    """Mimics at a set of points: strengths 0–1, and True where labelled as a mass."""
+    """Mimics at a set of points.
+
+    Attributes:
+        edema, sclerosis: strengths, 0–1.
+        mass: True where labelled as a mass.
+        material: Material values; ``share`` is the part of each voxel that it takes, 0–1.
+    """
 
     edema: Array
     sclerosis: Array
     mass_strength: Array
     mass: NDArray[np.bool_]
+    material: NDArray[np.uint8]
+    share: Array
 
 
 def evaluate(params: ConfounderParams, points: Points, bones: BoneField) -> MimicField:
@@ -92,6 +101,8 @@ def evaluate(params: ConfounderParams, points: Points, bones: BoneField) -> Mimi
         sclerosis.astype(np.float32),
         mass_strength.astype(np.float32),
         mass_strength > 0.4,
+        np.full(shape, Material.NONE, dtype=np.uint8),
+        np.zeros(shape, dtype=np.float32),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,26 @@ from sifdetect.synth.displacement import Displacement, displaced
 from sifdetect.synth.mesh_shape import MeshShape
 from sifdetect.synth.noise import Array, Points
 from sifdetect.volume import Floats, Grid, SacralFrame
+
+
+class Stream(IntEnum):
+    """Random stream of each stage: what one stage draws never changes what another one does.
+
+    1-3 belong to the images (learn/dataset.py, case.py).
+    """
+
+    PATTERN = 0
+    DISPLACEMENT = 4
+    SHAPE = 10
+    BODY = 11
+    FRACTURE = 12
+    MIMICS = 13
+    POSE = 14
+
+    def of(self, seed: int) -> np.random.Generator:
+        """The stream of a case."""
+        return np.random.default_rng([seed, int(self)])
+
 
 VISIBLE = 0.35
 """Strength from which edema or sclerosis counts as labelled."""
@@ -96,26 +117,25 @@ def sample_case(
         tilt_deg: standard deviation of the rotation in the scanner.
         sources: real bones to vary; the bones are procedural where there are none.
     """
-    rng = np.random.default_rng(seed)
     if morphology is None:
         names, weights = zip(*PATTERNS, strict=True)
-        morphology = names[int(rng.choice(len(names), p=weights))]
-    bones = (
-        MeshShape.sample(rng, sources[int(rng.integers(len(sources)))])
-        if sources
-        else shape.ShapeParams.sample(rng)
-    )
-    body = BodyParams.sample(rng)
-    broken = fracture.FractureParams.sample(rng, morphology)
+        morphology = names[int(Stream.PATTERN.of(seed).choice(len(names), p=weights))]
+    broken = fracture.FractureParams.sample(Stream.FRACTURE.of(seed), morphology)
     return CaseParams(
         seed=seed,
-        shape=bones,
-        body=body,
+        shape=_bones(Stream.SHAPE.of(seed), sources),
+        body=BodyParams.sample(Stream.BODY.of(seed)),
         fracture=broken,
-        confounders=confounders.ConfounderParams.sample(rng, mimics),
-        pose=Pose.sample(rng, tilt_deg=tilt_deg),
-        displacement=Displacement.sample(np.random.default_rng([seed, 4]), broken),
+        confounders=confounders.ConfounderParams.sample(Stream.MIMICS.of(seed), mimics),
+        pose=Pose.sample(Stream.POSE.of(seed), tilt_deg=tilt_deg),
+        displacement=Displacement.sample(Stream.DISPLACEMENT.of(seed), broken),
     )
+
+
+def _bones(rng: np.random.Generator, sources: Sequence[BoneField]) -> shape.ShapeParams | MeshShape:
+    if not sources:
+        return shape.ShapeParams.sample(rng)
+    return MeshShape.sample(rng, sources[int(rng.integers(len(sources)))])
 
 
 @dataclass(frozen=True)
