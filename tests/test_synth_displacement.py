@@ -12,6 +12,7 @@ from scipy import ndimage
 from sifdetect.anatomy import AnatomyLabel, Side
 from sifdetect.findings import Morphology
 from sifdetect.synth.displacement import Displacement, Part
+from sifdetect.synth.fracture import THROUGH
 from sifdetect.synth.noise import Points
 from sifdetect.synth.scene import CaseParams, sample_case, scene_at
 from sifdetect.synth.shape import ShapeParams
@@ -105,6 +106,7 @@ def test_the_hips_stay_where_they_are() -> None:
         (None, None),
         (Displacement(Part.UPPER, 20.0, 0.0), 1),
         (Displacement(Part.UPPER, 20.0, -5.0), 2),
+        (Displacement(Part.UPPER, 10.0, 40.0), 3),
     ],
 )
 def test_the_truth_names_subtype_step_and_angle(
@@ -128,6 +130,7 @@ def test_only_what_is_broken_all_round_is_displaced() -> None:
         for seed in range(12):
             case = sample_case(seed, morphology=morphology)
             free = morphology.value in ("transverse", "H", "U", "lambda")
-            assert case.displacement is None or free
+            whole = [(limb.upper, limb.lower) == THROUGH for limb in case.fracture.limbs]
+            assert case.displacement is None or free or whole == [True]
             moved += case.displacement is not None
-    assert 10 < moved < 40
+    assert 10 < moved < 45

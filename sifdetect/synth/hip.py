@@ -79,6 +79,12 @@ class HipParams:
             [85.0 * self.scale * self.width, reach * np.sin(tilt), -reach * np.cos(tilt)]
         )
 
+    @property
+    def symphysis_mm(self) -> tuple[float, float]:
+        """(y, z) of the centre of the pubic symphysis in the pelvic frame."""
+        _, y, z = self.center_mm
+        return float(y + 45.0 * self.scale), float(z - 15.0 * self.scale * self.height)
+
     @cached_property
     def _bone(self) -> tuple[cKDTree, Array]:
         points = [_patch(WING)] + [_curve(np.array(curve, dtype=np.float64)) for curve in CURVES]

@@ -63,6 +63,17 @@ class MeshShape:
         landmarks = np.stack([centers[0], centers[3], middle, middle - half, middle + half])
         return frame_of(self._to_pelvis(landmarks), (self.deformation, self.detail))
 
+    @cached_property
+    def symphysis_mm(self) -> tuple[float, float]:
+        """(y, z) of the centre of the pubic symphysis in the pelvic frame: of the hip bones within
+        12 mm of the midline in the front half of the pelvis."""
+        hip = np.argwhere(self.source.hip_depth_mm[::2, ::2, ::2] > 0) * 2
+        x, y, z = self._to_pelvis(self.source.grid.index_to_mm(hip)).T
+        middle = (np.abs(x) < 12) & (y > np.median(y))
+        if not middle.any():
+            raise ValueError("the hip bones do not reach the midline in front")
+        return float(y[middle].mean()), float(z[middle].mean())
+
     def bones(self, points: Points) -> BoneField:
         """The bones at points in the pelvic frame."""
         bent = self.detail.apply(self.deformation.apply(points))

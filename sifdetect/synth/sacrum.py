@@ -94,7 +94,7 @@ def evaluate(
     solid = np.maximum(solid, ends)
     solid = smooth_min(solid, _articular_processes(level, lateral_mm, ventral_mm), 3.0)
     bone = np.maximum(solid, np.maximum(-canal, -foramen)) * np.float32(size)
-    zone = _zone(level, lateral_mm) * np.sign(x)
+    zone = _zone(level, lateral_mm, ventral_mm, params) * np.sign(x)
     return SacrumField(bone, np.maximum(foramen, solid - 2), np.maximum(canal, -s), level, zone)
 
 
@@ -195,7 +195,7 @@ def _foramen(index: int, from_bound: Array, x: Array, v: Array, params: SacrumPa
     return np.asarray(np.minimum(tunnel, root), dtype=np.float32)
 
 
-def _zone(level: Array, x: Array) -> Array:
+def _zone(level: Array, x: Array, v: Array, params: SacrumParams) -> Array:
     knots = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     medial_at = np.concatenate([[18.0], FORAMEN_MEDIAL_MM, [9.0, 6.0]])
     lateral_at = np.concatenate(
@@ -204,7 +204,9 @@ def _zone(level: Array, x: Array) -> Array:
     clipped = np.clip(level, 0, 6)
     medial = np.interp(clipped, knots, medial_at).astype(np.float32)
     lateral = np.interp(clipped, knots, lateral_at).astype(np.float32)
-    outer = np.maximum(_profile(level, HALF_WIDTH_MM), lateral + 3)
+    behind = np.clip(_profile(level, VENTRAL_LATERAL_MM) - v, 0, 35)
+    outer = _profile(level, HALF_WIDTH_MM) - params.joint_slant * behind
+    outer = np.maximum(outer, lateral + 3)
     inside = x / medial
     corridor = 1 + (x - medial) / (lateral - medial)
     beyond = 2 + (x - lateral) / (outer - lateral)

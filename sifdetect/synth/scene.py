@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sifdetect.anatomy import LesionBit
 from sifdetect.findings import Morphology
-from sifdetect.synth import confounders, fracture, shape, tissue
+from sifdetect.synth import anterior_ring, confounders, fracture, lesions, shape, tissue
+from sifdetect.synth.anterior_ring import AnteriorRing
 from sifdetect.synth.body import BodyParams
 from sifdetect.synth.bones import BoneField
 from sifdetect.synth.displacement import Displacement, displaced
@@ -33,6 +34,7 @@ class Stream(IntEnum):
     FRACTURE = 12
     MIMICS = 13
     POSE = 14
+    RING = 15
 
     def of(self, seed: int) -> np.random.Generator:
         """The stream of a case."""
@@ -81,6 +83,7 @@ class CaseParams:
     fracture: fracture.FractureParams
     confounders: confounders.ConfounderParams
     pose: Pose
+    ring: AnteriorRing
     displacement: Displacement | None = None
 
     @property
@@ -121,6 +124,7 @@ def sample_case(
         names, weights = zip(*PATTERNS, strict=True)
         morphology = names[int(Stream.PATTERN.of(seed).choice(len(names), p=weights))]
     broken = fracture.FractureParams.sample(Stream.FRACTURE.of(seed), morphology)
+    moved = Displacement.sample(Stream.DISPLACEMENT.of(seed), broken)
     return CaseParams(
         seed=seed,
         shape=_bones(Stream.SHAPE.of(seed), sources),
@@ -128,7 +132,8 @@ def sample_case(
         fracture=broken,
         confounders=confounders.ConfounderParams.sample(Stream.MIMICS.of(seed), mimics),
         pose=Pose.sample(Stream.POSE.of(seed), tilt_deg=tilt_deg),
-        displacement=Displacement.sample(Stream.DISPLACEMENT.of(seed), broken),
+        ring=AnteriorRing.sample(Stream.RING.of(seed), broken, moved),
+        displacement=moved,
     )
 
 
@@ -148,7 +153,7 @@ class Scene:
     tissue: NDArray[np.uint8]
     cortex_mm: Array
     disc_remnant: Array
-    lesions: fracture.LesionField
+    lesions: lesions.LesionField
     mimics: confounders.MimicField
 
     @property
@@ -195,6 +200,9 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
     bones, material = case.shape.bones(points), points
     if case.displacement is not None:
         bones, material = displaced(case.shape, case.fracture, case.displacement, points)
+    lesions.bend(case.fracture, material, bones)
+    broken = lesions.evaluate(case.fracture, material, bones, voxel_mm)
+    anterior_ring.add_to(broken, case, material, bones, voxel_mm)
     return Scene(
         body=case.body,
         voxel_mm=voxel_mm,
@@ -202,7 +210,7 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         tissue=tissue.evaluate(case.shape.curve, case.body, points, bones),
         cortex_mm=tissue.cortex_mm(case.body, points, bones),
         disc_remnant=tissue.disc_remnant(case.body, points, bones),
-        lesions=fracture.evaluate(case.fracture, material, bones, voxel_mm),
+        lesions=broken,
         mimics=confounders.evaluate(case.confounders, points, bones),
     )
 

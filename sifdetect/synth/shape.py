@@ -56,6 +56,11 @@ class ShapeParams:
         across = [middle + np.array([side * 40.0, 0.0, 0.0]) for side in (-1, 1)]
         return frame_of(np.stack([*ends, middle, *across]), (self.deformation, self.detail))
 
+    @property
+    def symphysis_mm(self) -> tuple[float, float]:
+        """(y, z) of the centre of the pubic symphysis in the pelvic frame."""
+        return self.hip.symphysis_mm
+
     def bones(self, points: Points) -> BoneField:
         """The bones at points in the pelvic frame."""
         return evaluate(self, points)
