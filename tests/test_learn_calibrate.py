@@ -83,8 +83,9 @@ def test_one_kind_of_case_is_not_enough() -> None:
 
 
 def test_edema_counts_on_mr_and_not_on_ct() -> None:
-    """A CT-occult fracture is one to MR alone."""
-    shape = (20, 20, 20)
-    sample = {"region": np.full(shape, 3, np.uint8), "lesions": np.full(shape, 1, np.uint8)}
+    """A CT-occult fracture is one to MR alone; edema that belongs to no fracture is none."""
+    whole = np.ones((20, 20, 20), dtype=np.uint8)
+    sample = {"region": 3 * whole, "lesions": whole, "limb": whole}
     assert is_fractured(sample, Modality.MR)
     assert not is_fractured(sample, Modality.CT)
+    assert not is_fractured(sample | {"limb": 0 * whole}, Modality.MR)

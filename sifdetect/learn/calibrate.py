@@ -109,12 +109,15 @@ def _input(sample: Rendered, spec: BundleSpec) -> tuple[FloatImage, NDArray[np.b
 
 
 def is_fractured(sample: Rendered, modality: Modality) -> bool:
-    """True where a rendered case shows a fracture to the modality: a line, or on MR edema."""
+    """True where a rendered case shows a fracture to the modality: a line, or on MR its edema.
+
+    Edema of another cause, as that of a joint, is none.
+    """
     bits = np.asarray(sample["lesions"], dtype=np.uint8)
-    sacral = (sample["region"] >= 1) & (sample["region"] <= 3)
+    own = (np.asarray(sample["limb"]) > 0) & (sample["region"] >= 1) & (sample["region"] <= 3)
     voxel_mm3 = 1.5**3
-    line = float(((bits & LesionBit.FRACTURE_LINE) > 0).sum() * voxel_mm3)
-    edema = float((((bits & LesionBit.EDEMA) > 0) & sacral).sum() * voxel_mm3)
+    line = float((((bits & LesionBit.FRACTURE_LINE) > 0) & own).sum() * voxel_mm3)
+    edema = float((((bits & LesionBit.EDEMA) > 0) & own).sum() * voxel_mm3)
     return line > LINE_MM3 or (modality is Modality.MR and edema > EDEMA_MM3)
 
 

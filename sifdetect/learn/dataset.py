@@ -44,7 +44,8 @@ def render_region(seed: int, sources: Sequence[BoneField] = ()) -> Rendered:
 
     Returns:
         ``ct``, ``fluid0…2``, ``anatomical0…2`` float16 images (the last of each by chance
-        contrast); ``region`` RegionClass, ``lesions`` LesionBit sums, uint8; ``level`` float16.
+        contrast); ``region`` RegionClass, ``lesions`` LesionBit sums, ``limb`` the number of the
+        fracture's sheet that a voxel's lesions belong to or 0, uint8; ``level`` float16.
     """
     case = sample_case(seed, sources=sources)
     rng = np.random.default_rng([seed, 1])
@@ -59,6 +60,7 @@ def render_region(seed: int, sources: Sequence[BoneField] = ()) -> Rendered:
     sample: Rendered = {
         "region": lookup[scene.anatomy()],
         "lesions": scene.lesion_bits(),
+        "limb": scene.lesions.limb,
         "level": np.clip(scene.bones.level, 0, 5).astype(np.float16),
     }
     return sample | _images(case, scene, points, grid.spacing_mm, rng)
