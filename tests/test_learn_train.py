@@ -16,6 +16,7 @@ from sifdetect.errors import ConfigurationError
 from sifdetect.learn.dataset import Pool, Rendered
 from sifdetect.learn.losses import localizer_loss, region_loss
 from sifdetect.learn.train import TrainConfig, Trainer, read_config, train
+from tests.conftest import ROOT
 
 
 def blob(seed: int) -> Rendered:
@@ -148,3 +149,14 @@ def test_the_network_takes_what_the_spec_says() -> None:
     """One image in, six classes and three coordinates out."""
     spec = localizer_spec(Modality.CT)
     assert (len(spec.inputs), len(spec.outputs)) == (1, 9)
+
+
+def test_training_starts_from_the_weights_of_a_bundle(config: TrainConfig) -> None:
+    """What is shipped can be taken up again; weights of another network are refused."""
+    shipped = ROOT / "models"
+    trainer = Trainer(replace(config, start=str(shipped / "localizer_ct")))
+    weights = torch.load(shipped / "localizer_ct" / "models" / "model.pt", weights_only=True)
+    for name, value in trainer.averaged.state_dict().items():
+        assert torch.equal(value, weights[name].float())
+    with pytest.raises(ConfigurationError, match="cannot start from"):
+        Trainer(replace(config, start=str(shipped / "region_mr")))

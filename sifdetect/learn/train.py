@@ -19,7 +19,7 @@ import yaml
 from torch import Tensor
 
 from sifdetect.anatomy import Modality
-from sifdetect.bundle import BundleSpec, Task, localizer_spec, region_spec
+from sifdetect.bundle import TORCH_WEIGHTS, BundleSpec, Task, localizer_spec, region_spec
 from sifdetect.engine import build_unet
 from sifdetect.errors import ConfigurationError
 from sifdetect.learn.augment import Patch, Recipe, draw_patch
@@ -30,7 +30,10 @@ from sifdetect.learn.views import draw_view
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What to train, on what, for how long; the keys of a training file."""
+    """What to train, on what, for how long; the keys of a training file.
+
+    ``start`` is the folder of a bundle whose weights the training begins with; empty for none.
+    """
 
     task: str
     modality: str
@@ -48,6 +51,7 @@ class TrainConfig:
     threads: int = 1
     precision: str = "auto"
     held_out: int = 40
+    start: str = ""
 
     @property
     def spec(self) -> BundleSpec:
@@ -104,6 +108,8 @@ class Trainer:
         self.folder = Path(config.out)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.network = build_unet(config.spec)
+        if config.start:
+            _begin_with(self.network, Path(config.start))
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -233,6 +239,23 @@ class Trainer:
         row = {"step": self.step, "seconds": round(self.seconds, 1)} | row
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
+
+
+def _begin_with(network: torch.nn.Module, bundle: Path) -> None:
+    """Give a network the weights of a bundle.
+
+    Raises:
+        ConfigurationError: there are none, or they are of another network.
+    """
+    try:
+        weights = torch.load(bundle / TORCH_WEIGHTS, map_location="cpu", weights_only=True)
+        network.load_state_dict({name: value.float() for name, value in weights.items()})
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(
+            f"Training cannot start from {bundle} ({reason})",
+            hint="Name the folder of a bundle of the same task and modality",
+        ) from error
 
 
 def train(config: TrainConfig, *, resume: bool) -> Trainer:
