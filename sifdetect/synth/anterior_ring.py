@@ -111,6 +111,7 @@ def add_to(
     case: Broken,
     points: Points,
     bones: BoneField,
+    *,
     voxel_mm: float,
 ) -> None:
     """Put the ramus fractures into a field of lesions, numbered after the sacrum's sheets."""

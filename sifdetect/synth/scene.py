@@ -202,7 +202,7 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         bones, material = displaced(case.shape, case.fracture, case.displacement, points)
     lesions.bend(case.fracture, material, bones)
     broken = lesions.evaluate(case.fracture, material, bones, voxel_mm)
-    anterior_ring.add_to(broken, case, material, bones, voxel_mm)
+    anterior_ring.add_to(broken, case, material, bones, voxel_mm=voxel_mm)
     return Scene(
         body=case.body,
         voxel_mm=voxel_mm,
