@@ -1,0 +1,179 @@
+"""Contact sheets of synthetic cases, to be looked at: ``python -m sifdetect.learn.contact_sheet``.
+
+Every cell is one plane through one patient, drawn as a viewer shows it: the patient's right is on
+the left of axial and coronal pictures, anterior is on the left of sagittal ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from sifdetect.anatomy import MrWeighting
+from sifdetect.findings import Morphology
+from sifdetect.synth import ct, mr
+from sifdetect.synth.fracture import Stage
+from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
+from sifdetect.volume import Grid, SacralFrame
+
+PIXEL_MM = 0.8
+LABEL_HEIGHT, LABEL_WIDTH, FONT = 16, 92, 12
+_HALF_SLICES = 2
+BONE = (-250.0, 900.0)
+"""Window of bone on CT, HU."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane of the sacral frame.
+
+    Attributes:
+        normal: axis that it cuts: 0 sagittal, 1 oblique coronal, 2 oblique axial.
+        at_mm: where, along that axis.
+        low_mm, high_mm: (3,) box in the frame; the extent along ``normal`` is not used.
+    """
+
+    normal: int
+    at_mm: float
+    low_mm: tuple[float, float, float] = (-84.0, -60.0, -84.0)
+    high_mm: tuple[float, float, float] = (84.0, 60.0, 60.0)
+
+    def grid(self, frame: SacralFrame) -> Grid:
+        """A few voxels around the plane, so that blur and slices have neighbours."""
+        low, high = list(self.low_mm), list(self.high_mm)
+        reach = (_HALF_SLICES + 0.5) * PIXEL_MM
+        low[self.normal], high[self.normal] = self.at_mm - reach, self.at_mm + reach
+        return frame.grid(low, high, PIXEL_MM)
+
+    def picture(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The plane of a volume on ``grid``, rows from the top, as a viewer shows it."""
+        flat = np.take(values, _HALF_SLICES, axis=self.normal)
+        upright = flat.T[::-1, ::-1] if self.normal == 0 else flat.T[::-1]
+        return np.asarray(upright, dtype=np.float32)
+
+
+AXIAL, CORONAL, SAGITTAL = Plane(2, 20.0), Plane(1, -10.0), Plane(0, 0.0)
+Painter = Callable[[CaseParams, Plane], NDArray[np.float32]]
+
+
+def ct_picture(case: CaseParams, plane: Plane) -> NDArray[np.float32]:
+    """Grey values 0–1 of a CT at the bone window."""
+    grid = plane.grid(case.frame)
+    points = points_of(case, grid)
+    rng = np.random.default_rng([case.seed, 3])
+    scan = replace(ct.CtParams.sample(rng, tagged=case.body.tagged_stool), slice_mm=0.8)
+    scene = scene_at(case, points, PIXEL_MM)
+    hu = ct.render(scene, points, scan, spacing_mm=grid.spacing_mm, rng=rng)
+    return plane.picture((hu - BONE[0]) / (BONE[1] - BONE[0]))
+
+
+def mr_picture(weighting: MrWeighting) -> Painter:
+    """Grey values of a series, its 99th percentile white."""
+
+    def paint(case: CaseParams, plane: Plane) -> NDArray[np.float32]:
+        grid = plane.grid(case.frame)
+        points = points_of(case, grid)
+        rng = np.random.default_rng([case.seed, 3])
+        exam = mr.MrParams.sample(rng, random_contrast=False)
+        sequence = mr.Sequence.sample(rng, weighting)
+        scene = scene_at(case, points, PIXEL_MM)
+        image = mr.render(scene, points, exam, sequence, spacing_mm=grid.spacing_mm, rng=rng)
+        return plane.picture(image / max(float(np.percentile(image, 99)), 1e-6))
+
+    return paint
+
+
+COLUMNS: tuple[tuple[str, Painter, Plane], ...] = (
+    ("CT axial S1", ct_picture, AXIAL),
+    ("CT coronal", ct_picture, CORONAL),
+    ("CT sagittal", ct_picture, SAGITTAL),
+    ("STIR coronal", mr_picture(MrWeighting.STIR), CORONAL),
+    ("T1 coronal", mr_picture(MrWeighting.T1), CORONAL),
+    ("STIR axial S1", mr_picture(MrWeighting.STIR), AXIAL),
+)
+
+
+def sheet(
+    rows: Sequence[tuple[str, CaseParams]],
+    columns: Sequence[tuple[str, Painter, Plane]] = COLUMNS,
+    *,
+    height_px: int = 120,
+) -> Image.Image:
+    """All cells, one row a case, with names above and on the left."""
+    cells = [
+        [_scaled(paint(case, plane), height_px) for _, paint, plane in columns] for _, case in rows
+    ]
+    widths = [cell.width for cell in cells[0]]
+    page = Image.new(
+        "L", (LABEL_WIDTH + sum(widths), LABEL_HEIGHT + (height_px + 2) * len(rows)), 0
+    )
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(FONT)
+    left = LABEL_WIDTH
+    for (name, _, _), width in zip(columns, widths, strict=True):
+        pen.text((left + 2, 1), name, fill=255, font=font)
+        left += width
+    for number, ((name, _), row) in enumerate(zip(rows, cells, strict=True)):
+        top, left = LABEL_HEIGHT + number * (height_px + 2), LABEL_WIDTH
+        pen.multiline_text((2, top + 2), name.replace(", ", "\n"), fill=255, font=font)
+        for cell in row:
+            page.paste(cell, (left, top))
+            left += cell.width
+    return page
+
+
+def _scaled(picture: NDArray[np.float32], height_px: int) -> Image.Image:
+    grey = (np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(grey))
+    width = round(image.width * height_px / image.height)
+    return image.resize((width, height_px), Image.Resampling.LANCZOS)
+
+
+def patterns(first_seed: int) -> list[tuple[str, CaseParams]]:
+    """A fresh case of each pattern; the first seed of each that is acute."""
+    chosen = [one for one in Morphology if one is not Morphology.INDETERMINATE]
+    return [(one.value, _first(one, Stage.ACUTE, first_seed)) for one in chosen]
+
+
+def stages(first_seed: int) -> list[tuple[str, CaseParams]]:
+    """A fracture of both alae of each stage; the same patient where nothing else differs."""
+    case = _first(Morphology.BILATERAL, Stage.ACUTE, first_seed)
+    return [
+        (stage.value, replace(case, fracture=replace(case.fracture, stage=stage)))
+        for stage in Stage
+    ]
+
+
+SHEETS = {"patterns": patterns, "stages": stages}
+
+
+def _first(morphology: Morphology, stage: Stage, first_seed: int) -> CaseParams:
+    for seed in range(first_seed, first_seed + 1000):
+        case = sample_case(seed, morphology=morphology)
+        wanted = case.fracture.stage is stage and not any(
+            limb.lineless for limb in case.fracture.limbs
+        )
+        if wanted or morphology is Morphology.NONE:
+            return case
+    raise ValueError(f"no {stage.value} {morphology.value} within 1000 seeds")
+
+
+def main() -> None:
+    """Write ``synth-<name>.png`` for every sheet into a folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seed", type=int, default=1, help="first seed to look at")
+    parser.add_argument("--sheets", nargs="*", choices=sorted(SHEETS), default=sorted(SHEETS))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.sheets:
+        sheet(SHEETS[name](options.seed)).save(options.out / f"synth-{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
