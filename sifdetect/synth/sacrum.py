@@ -13,11 +13,11 @@ from sifdetect.synth import sacrum_profiles as mean
 from sifdetect.synth.noise import Array
 from sifdetect.synth.spine import SpineCurve
 
-FORAMEN_MEDIAL_MM = (15.5, 14.5, 14.0, 13.5)
+FORAMEN_MEDIAL_MM = (14.6, 13.2, 14.0, 13.5)
 """From the midline to the medial border of the ventral foramina S1-S4."""
-FORAMEN_HALF_WIDTH_MM = (5.6, 5.2, 4.6, 4.1)
+FORAMEN_HALF_WIDTH_MM = (6.0, 7.2, 6.6, 4.5)
 """Half the width of the foramina at the depth of the curve; ventrally they open to a funnel."""
-FORAMEN_HALF_HEIGHT_MM = (5.6, 5.0, 4.4, 3.9)
+FORAMEN_HALF_HEIGHT_MM = (6.0, 6.9, 5.6, 3.9)
 _REACH_MM = (76.0, -62.0, 44.0)
 _FAR_MM = 30.0
 
@@ -33,10 +33,11 @@ class SacrumParams:
             the end plate, 0.5 half an S1 body below it.
         ala_sweep: factor on how far the alae swing forward of the bodies.
         taper: factor on the width at S5 relative to that at S1.
-        canal: factor on the size of the sacral canal.
+        canal: factor on the depth of the sacral canal; its width follows by a third.
         crest: factor on the median and lateral crests.
         hiatus: level at which the canal loses its roof.
         foramen_out: ventrolateral direction of the foramina, mm outwards per mm forward.
+        foramen_skew: relative difference in size between a left foramen and the mean of its pair.
     """
 
     width: float
@@ -52,14 +53,15 @@ class SacrumParams:
     crest: float = 1.0
     hiatus: float = 3.9
     foramen_out: float = 0.5
+    foramen_skew: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     @staticmethod
     def sample(rng: np.random.Generator) -> SacrumParams:
-        """Draw a shape; standard deviations are those of adults (width 5 %, foramina 12 %)."""
-        size = np.clip(rng.normal(1.0, 0.13, 4), 0.7, 1.35)
+        """Draw a shape; standard deviations are those of adults (width 4 %, foramina 10 %)."""
+        size = np.clip(rng.normal(1.0, 0.1, 4), 0.75, 1.3)
         shift = rng.normal(0.0, 1.0, 4)
         return SacrumParams(
-            width=float(np.clip(rng.normal(1.0, 0.05), 0.86, 1.14)),
+            width=float(np.clip(rng.normal(1.0, 0.04), 0.88, 1.12)),
             depth=float(np.clip(rng.normal(1.0, 0.07), 0.82, 1.2)),
             foramen_size=(float(size[0]), float(size[1]), float(size[2]), float(size[3])),
             foramen_shift_mm=(float(shift[0]), float(shift[1]), float(shift[2]), float(shift[3])),
@@ -69,16 +71,18 @@ class SacrumParams:
 
     def varied(self, rng: np.random.Generator, *, width: float) -> SacrumParams:
         """The shape with the rest of its form drawn (own estimates) and ``width`` times as wide."""
+        skew = rng.normal(0.0, 0.06, 4)
         return replace(
             self,
             width=self.width * width,
-            ala_drop=float(np.clip(rng.normal(0.25, 0.15), -0.05, 0.6)),
+            ala_drop=float(np.clip(rng.normal(0.3, 0.2), -0.1, 0.75)),
             ala_sweep=float(np.clip(rng.normal(1.0, 0.2), 0.4, 1.5)),
             taper=float(np.clip(rng.normal(1.0, 0.08), 0.8, 1.2)),
-            canal=float(np.clip(rng.normal(1.0, 0.1), 0.75, 1.3)),
+            canal=float(np.clip(rng.normal(1.0, 0.14), 0.7, 1.4)),
             crest=float(np.clip(rng.normal(1.0, 0.3), 0.3, 1.8)),
             hiatus=float(np.clip(rng.normal(3.9, 0.3), 3.0, 4.5)),
             foramen_out=float(np.clip(rng.normal(0.5, 0.1), 0.2, 0.8)),
+            foramen_skew=(float(skew[0]), float(skew[1]), float(skew[2]), float(skew[3])),
         )
 
 
@@ -103,12 +107,14 @@ class SacrumField:
 
 @dataclass(frozen=True)
 class _Place:
-    """Points near the sacrum, (n,) each: mm of the mean bone, ``s`` from the S1 end plate."""
+    """Points near the sacrum, (n,) each: mm of the mean bone, ``s`` from the S1 end plate; ``side``
+    is +1 on the left and -1 on the right."""
 
     level: Array
     x: Array
     v: Array
     s: Array
+    side: Array
 
 
 def evaluate(
@@ -124,7 +130,7 @@ def evaluate(
     width, back, front = _REACH_MM
     near = (level > -1.1) & (level < 5.6) & (lateral_mm < width)
     near &= (ventral_mm > back) & (ventral_mm < front)
-    at = _Place(level[near], lateral_mm[near], ventral_mm[near], s[near] / size)
+    at = _Place(level[near], lateral_mm[near], ventral_mm[near], s[near] / size, np.sign(x[near]))
     bone, foramen, canal = (np.full(level.shape, _FAR_MM, dtype=np.float32) for _ in range(3))
     bone[near], foramen[near], canal[near] = _surfaces(at, params, curve)
     zone = np.full(level.shape, 4.0, dtype=np.float32)
@@ -213,7 +219,7 @@ def _canal(at: _Place, params: SacrumParams) -> Array:
     size = np.float32(params.canal)
     front = mean.by_level(at.level, mean.CANAL_FRONT_MM)
     depth = (front - mean.by_level(at.level, mean.CANAL_BACK_MM)) * size
-    half = mean.by_level(at.level, mean.CANAL_HALF_WIDTH_MM) * size
+    half = mean.by_level(at.level, mean.CANAL_HALF_WIDTH_MM) * size**0.3
     dorsal = np.clip((front - at.v) / depth, 0, 1)
     centre = front - 0.5 * depth
     radius = np.sqrt(
@@ -238,14 +244,14 @@ def _foramina(at: _Place, params: SacrumParams) -> Array:
     for index in range(4):
         near = (np.abs(at.level - (index + 1)) < 0.6) & (at.x < 62)
         if near.any():
-            here = _Place(at.level[near], at.x[near], at.v[near], at.s[near])
+            here = _Place(at.level[near], at.x[near], at.v[near], at.s[near], at.side[near])
             nearest[near] = np.minimum(nearest[near], _foramen(index, here, params))
     return nearest
 
 
 def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
     """A tunnel from the canal outwards and forward, wide in front, narrow to the back."""
-    size = params.foramen_size[index]
+    size = params.foramen_size[index] * (1 + np.float32(params.foramen_skew[index]) * at.side)
     half_width, half_height = (
         FORAMEN_HALF_WIDTH_MM[index] * size,
         FORAMEN_HALF_HEIGHT_MM[index] * size,
@@ -255,14 +261,14 @@ def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
     forward = at.v - canal
     # Forward of the curve the tunnel widens to a groove that runs outwards.
     wide = 1 + 0.025 * np.clip(at.v, 0, 25)
-    centre = FORAMEN_MEDIAL_MM[index] + half_width
+    centre = np.float32(FORAMEN_MEDIAL_MM[index] + FORAMEN_HALF_WIDTH_MM[index])
     centre = centre + params.foramen_out * np.clip(at.v, canal, 25) * (1 - 0.12 * index)
     along = (at.level - index - 1) * height - params.foramen_shift_mm[index]
     along = along - 0.12 * forward
     narrow = np.where(forward > 0, wide, np.clip(1 + 0.06 * forward, 0.58, 1.0))
     across = (at.x - centre) / (half_width * wide * narrow)
     up = along / (half_height * narrow)
-    tunnel = (np.sqrt(across**2 + up**2) - 1) * np.minimum(half_width, half_height) * narrow
+    tunnel = (np.sqrt(across**2 + up**2) - 1) * half_height * narrow
     root = (np.sqrt((forward / 0.8) ** 2 + along**2) - half_height * 0.8).astype(np.float32)
     root = np.maximum(root, np.maximum(at.x - centre, 4 - at.x))
     return np.asarray(np.minimum(tunnel, root), dtype=np.float32)

@@ -60,10 +60,10 @@ class ShapeParams:
         female = bool(rng.random() < FEMALE_SHARE)
         bends = np.array(KYPHOSIS_SHARE) * np.exp(rng.normal(0, 0.35, 5))
         length = FEMALE_LENGTH if female else 2 - FEMALE_LENGTH
-        heights = length * np.clip(rng.normal(1.0, 0.05, 5), 0.85, 1.15)
+        heights = length * np.clip(rng.normal(1.0, 0.03, 5), 0.9, 1.1)
         curve = replace(
             self.curve,
-            wedge_deg=float(np.clip(rng.normal(22, 6), 6, 38)),
+            wedge_deg=float(np.clip(rng.normal(18, 6), 4, 36)),
             heights=tuple(float(h) for h in heights),
             bends=tuple(float(b) for b in bends / bends.sum()),
         )
@@ -82,6 +82,12 @@ class ShapeParams:
     def bones(self, points: Points) -> BoneField:
         """The bones at points in the pelvic frame."""
         return evaluate(self, points)
+
+    def sacrum_at(self, points: Points) -> sacrum.SacrumField:
+        """The sacrum alone at points in the pelvic frame, with its bends."""
+        bent = self.detail.apply(self.deformation.apply(points))
+        s, v = self.curve.coordinates(bent)
+        return sacrum.evaluate(self.curve, self.sacrum, bent.x, s=s, v=v)
 
 
 def frame_of(landmarks_mm: Floats, bends: tuple[Deformation, ...]) -> SacralFrame:
