@@ -73,9 +73,7 @@ def of_field(field: real.BoneField, reach: float = 5.0) -> Straightened:
     return _straightened(centers, depth, reach)
 
 
-def _straightened(
-    centers: Floats, depth: Callable[[Points], Array], reach: float
-) -> Straightened:
+def _straightened(centers: Floats, depth: Callable[[Points], Array], reach: float) -> Straightened:
     spline = CubicSpline(np.arange(len(centers)), centers)
     place, tangent = spline(LEVELS), spline(LEVELS, 1)
     length = np.linalg.norm(tangent, axis=1)
@@ -84,9 +82,7 @@ def _straightened(
     x, v, k = np.meshgrid(X_MM, V_MM, np.arange(len(LEVELS)), indexing="ij")
     y, z = (place[k, a] + v * ventral[k, a] for a in range(2))
     points = Points(*(axis.astype(np.float32) for axis in (x, y, z)))
-    return Straightened(
-        depth(points).astype(np.float32), centers, place, ventral, length, reach
-    )
+    return Straightened(depth(points).astype(np.float32), centers, place, ventral, length, reach)
 
 
 NAMES = (
@@ -96,7 +92,7 @@ NAMES = (
     ("curved_length", "the same along the ventral surface in the midline, mm"),
     ("length_s1_s2", "chord of the bodies of S1 and S2, mm"),
     ("curvature", "angle between the axes of the S1 and the S5 body, deg"),
-    ("s1_depth", "S1 body from front to back in the midline, 15 % below the end plate, mm"),
+    ("s1_depth", "S1 body from front to back in the midline, 30 % below the end plate, mm"),
     ("s1_width", "S1 body between the ventral foramina S1, mm"),
     ("foramen_width_s1", "ventral foramen S1, transverse, mm"),
     ("foramen_width_s2", "ventral foramen S2, transverse, mm"),
@@ -126,7 +122,7 @@ def measures(bone: Straightened) -> dict[str, float]:
         "width_s1": 2 * half,
         "width_s3": float(np.ptp(_across(inside[:, :, _at(2.4) : _at(2.6)]))),
         "length_s1_s2": float(np.linalg.norm(bone.centers_mm[2] - bone.centers_mm[0])),
-        "s1_depth": _thickness(inside[MIDDLE, :, _at(0.15)]),
+        "s1_depth": _thickness(inside[MIDDLE, :, _at(0.3)]),
         "ala_middle": _both_sides(inside, 0.7 * half, 0.6),
         **_midline(bone, inside),
         **_canal(inside[:, :, _at(1.5)]),

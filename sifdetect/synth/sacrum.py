@@ -13,11 +13,11 @@ from sifdetect.synth import sacrum_profiles as mean
 from sifdetect.synth.noise import Array
 from sifdetect.synth.spine import SpineCurve
 
-FORAMEN_MEDIAL_MM = (14.6, 13.2, 14.0, 13.5)
+FORAMEN_MEDIAL_MM = (14.6, 13.0, 14.6, 13.8)
 """From the midline to the medial border of the ventral foramina S1-S4."""
-FORAMEN_HALF_WIDTH_MM = (6.0, 7.2, 6.6, 4.5)
+FORAMEN_HALF_WIDTH_MM = (6.0, 7.8, 6.7, 4.5)
 """Half the width of the foramina at the depth of the curve; ventrally they open to a funnel."""
-FORAMEN_HALF_HEIGHT_MM = (6.0, 6.9, 5.6, 3.9)
+FORAMEN_HALF_HEIGHT_MM = (6.0, 7.2, 5.7, 3.9)
 _REACH_MM = (76.0, -62.0, 44.0)
 _FAR_MM = 30.0
 
@@ -32,6 +32,7 @@ class SacrumParams:
         ala_drop: level at which the upper surface of the ala starts, at v = 0; 0 is flush with
             the end plate, 0.5 half an S1 body below it.
         ala_sweep: factor on how far the alae swing forward of the bodies.
+        ala_back_mm: how much further back the alae reach than the mean.
         taper: factor on the width at S5 relative to that at S1.
         canal: factor on the depth of the sacral canal; its width follows by a third.
         crest: factor on the median and lateral crests.
@@ -48,6 +49,7 @@ class SacrumParams:
     asymmetry: float
     ala_drop: float = 0.25
     ala_sweep: float = 1.0
+    ala_back_mm: float = 0.0
     taper: float = 1.0
     canal: float = 1.0
     crest: float = 1.0
@@ -62,7 +64,7 @@ class SacrumParams:
         shift = rng.normal(0.0, 1.0, 4)
         return SacrumParams(
             width=float(np.clip(rng.normal(1.0, 0.04), 0.88, 1.12)),
-            depth=float(np.clip(rng.normal(1.0, 0.07), 0.82, 1.2)),
+            depth=float(np.clip(rng.normal(1.04, 0.07), 0.86, 1.25)),
             foramen_size=(float(size[0]), float(size[1]), float(size[2]), float(size[3])),
             foramen_shift_mm=(float(shift[0]), float(shift[1]), float(shift[2]), float(shift[3])),
             joint_slant=float(rng.uniform(-0.12, 0.12)),
@@ -77,9 +79,10 @@ class SacrumParams:
             width=self.width * width,
             ala_drop=float(np.clip(rng.normal(0.3, 0.2), -0.1, 0.75)),
             ala_sweep=float(np.clip(rng.normal(1.0, 0.2), 0.4, 1.5)),
+            ala_back_mm=float(np.clip(rng.normal(0.0, 2.5), -6, 6)),
             taper=float(np.clip(rng.normal(1.0, 0.08), 0.8, 1.2)),
             canal=float(np.clip(rng.normal(1.0, 0.14), 0.7, 1.4)),
-            crest=float(np.clip(rng.normal(1.0, 0.3), 0.3, 1.8)),
+            crest=float(np.clip(rng.normal(0.8, 0.25), 0.2, 1.6)),
             hiatus=float(np.clip(rng.normal(3.9, 0.3), 3.0, 4.5)),
             foramen_out=float(np.clip(rng.normal(0.5, 0.1), 0.2, 0.8)),
             foramen_skew=(float(skew[0]), float(skew[1]), float(skew[2]), float(skew[3])),
@@ -171,7 +174,10 @@ def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Arra
 def _ventral(at: _Place, params: SacrumParams) -> Array:
     surface, cosine = mean.VENTRAL.at(at.level, at.x)
     swing = np.float32(params.ala_sweep - 1) * 0.45 * np.clip(at.x - 22, 0, 40)
-    result: Array = (at.v - surface - swing) * cosine
+    # Transverse ridges where the discs were.
+    beat = (0.5 + 0.5 * np.cos(2 * np.pi * at.level)) ** 6 * (at.level > 0.5)
+    ridge = (1.2 * beat - 0.4) * np.clip((20 - at.x) / 8, 0, 1)
+    result: Array = (at.v - surface - swing - ridge) * cosine
     return result
 
 
@@ -179,13 +185,18 @@ def _dorsal(at: _Place, params: SacrumParams) -> Array:
     """The back with its median crest of tubercles, intermediate and lateral crests."""
     surface, cosine = mean.DORSAL.at(at.level, at.x)
     beat = np.cos(2 * np.pi * (at.level - 0.5)).astype(np.float32)
-    median = mean.by_level(at.level, mean.CREST_MM) * (1 + 0.25 * beat)
+    median = mean.by_level(at.level, mean.CREST_MM) * (0.95 + 0.4 * beat)
     fade = np.clip(4.6 - at.level, 0, 1) * np.clip(at.level + 0.4, 0, 1)
     ridges = median * np.exp(-((at.x / 4.0) ** 2))
-    ridges += (1.2 - 0.8 * beat) * np.exp(-(((at.x - 12) / 3.5) ** 2)) * fade
-    apart = 31 - 3.0 * np.clip(at.level, 0, 4)
-    ridges += (2.2 - 1.6 * beat) * np.exp(-(((at.x - apart) / 4.0) ** 2)) * fade
-    result: Array = (surface - np.float32(params.crest) * ridges - at.v) * cosine
+    ridges += (1.2 - 1.0 * beat) * np.exp(-(((at.x - 12) / 3.5) ** 2)) * fade
+    # The lateral crest's tubercles lie beside the foramina, further out in front than at the back.
+    apart = 34 - 3.0 * np.clip(at.level, 0, 4)
+    knobs = 0.5 - 0.5 * np.cos(2 * np.pi * (at.level - 0.3))
+    ridges += (0.4 + 3.6 * knobs) * np.exp(-(((at.x - apart) / 4.5) ** 2)) * fade
+    # Between them and the auricular surface the ligaments' pits.
+    ridges -= 2.5 * np.exp(-(((at.x - apart - 9) / 4.0) ** 2)) * knobs * fade
+    back = np.float32(params.ala_back_mm) * np.clip((at.x - 15) / 15, 0, 1)
+    result: Array = (surface - back - np.float32(params.crest) * ridges - at.v) * cosine
     return result
 
 
@@ -207,11 +218,13 @@ def _top(at: _Place, params: SacrumParams) -> Array:
 
 
 def _articular_processes(at: _Place) -> Array:
-    along = (at.s + 1) / 13
-    across = (at.x - 25) / 6.5
-    deep = (at.v + 29) / 8
-    result: Array = (np.sqrt(along**2 + across**2 + deep**2) - 1) * 6.5
-    return result
+    """Lips beside the canal whose facets face backwards and inwards, slightly hollow."""
+    along = (at.s - 4) / 13
+    across = (at.x - 23 + 0.35 * (at.v + 28)) / 6.0
+    deep = (at.v + 27) / 9
+    body = (np.sqrt(along**2 + across**2 + deep**2) - 1) * 6.0
+    facet = np.sqrt((at.x - 13) ** 2 + (at.v + 39) ** 2 + (0.5 * (at.s + 3)) ** 2) - 10.5
+    return np.asarray(_smooth_max(body, -facet, 1.5))
 
 
 def _canal(at: _Place, params: SacrumParams) -> Array:
@@ -232,11 +245,10 @@ def _canal(at: _Place, params: SacrumParams) -> Array:
 def _open_roof(at: _Place, params: SacrumParams) -> Array:
     """The gaps of the roof: the interlaminar one above S1's arch, and the sacral hiatus."""
     front = mean.by_level(at.level, mean.CANAL_FRONT_MM)
-    above = (at.level - 1.05 + 0.045 * np.clip(at.x - 6, 0, 30)) * 28
-    upper = np.maximum(above, at.x - 19)
+    above = (at.level - 0.95 + 0.0035 * at.x**2) * 26
+    upper = _smooth_max(above, at.x - 17.5, 4.0)
     lower = np.maximum((np.float32(params.hiatus) - at.level) * 18 + 0.6 * at.x, at.x - 7.5)
-    result: Array = np.maximum(np.minimum(upper, lower), at.v - front)
-    return result
+    return _smooth_max(np.minimum(upper, lower), at.v - front, 2.0)
 
 
 def _foramina(at: _Place, params: SacrumParams) -> Array:
@@ -261,15 +273,15 @@ def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
     forward = at.v - canal
     # Forward of the curve the tunnel widens to a groove that runs outwards.
     wide = 1 + 0.025 * np.clip(at.v, 0, 25)
-    centre = np.float32(FORAMEN_MEDIAL_MM[index] + FORAMEN_HALF_WIDTH_MM[index])
+    centre = FORAMEN_MEDIAL_MM[index] + half_width
     centre = centre + params.foramen_out * np.clip(at.v, canal, 25) * (1 - 0.12 * index)
     along = (at.level - index - 1) * height - params.foramen_shift_mm[index]
     along = along - 0.12 * forward
-    narrow = np.where(forward > 0, wide, np.clip(1 + 0.06 * forward, 0.58, 1.0))
+    narrow = np.where(forward > 0, wide, np.clip(1 + 0.14 * forward, 0.42, 1.0))
     across = (at.x - centre) / (half_width * wide * narrow)
     up = along / (half_height * narrow)
     tunnel = (np.sqrt(across**2 + up**2) - 1) * half_height * narrow
-    root = (np.sqrt((forward / 0.8) ** 2 + along**2) - half_height * 0.8).astype(np.float32)
+    root = np.sqrt((forward + 1) ** 2 + along**2) - half_height * 0.7
     root = np.maximum(root, np.maximum(at.x - centre, 4 - at.x))
     return np.asarray(np.minimum(tunnel, root), dtype=np.float32)
 

@@ -52,7 +52,9 @@ class Surface:
         index = np.empty((2, *level.shape), dtype=np.float32)
         index[0] = (level - _LOW_LEVEL) / _STEP_LEVEL
         index[1] = (place_mm - self.knots_mm[0]) / _STEP_MM
-        found = (ndimage.map_coordinates(t, index, order=1, mode="nearest") for t in (values, cosine))
+        found = (
+            ndimage.map_coordinates(t, index, order=1, mode="nearest") for t in (values, cosine)
+        )
         surface, slope = found
         return surface, slope
 
@@ -76,10 +78,10 @@ def _profile(values: tuple[float, ...]) -> NDArray[np.float32]:
 VENTRAL = Surface(
     (0, 10, 20, 30, 40, 50, 60, 70),
     (
-        (16, 16, 13, 7, 6, 9, 14, 18),
-        (16, 16, 13, 8, 7, 11, 16, 20),
-        (13, 12.5, 11, 10, 10.5, 15, 20, 24),
-        (11, 10.5, 9.5, 11, 14, 20, 25, 30),
+        (17, 16.5, 13, 7, 6, 9, 14, 18),
+        (17, 16.5, 13, 8, 7, 11, 16, 20),
+        (14.5, 14, 12, 10, 10.5, 15, 20, 24),
+        (11.5, 11, 10, 11, 14, 20, 25, 30),
         (9, 8, 6.5, 7, 14.5, 20, 25, 30),
         (6.5, 6.5, 6.5, 8.5, 14, 18.5, 23, 28),
         (6, 5.5, 4.5, 5.5, 11, 14.5, 18, 22),
@@ -135,6 +137,6 @@ SIDE = Surface(
 
 CREST_MM = (0, 0, 0, 0, 3, 12, 9, 5, 3.5, 3.5, 0, 0, 0)
 """Height of the median crest above DORSAL."""
-CANAL_FRONT_MM = (-15, -15, -15.5, -15.5, -14.5, -11, -10, -7.5, -6.5, -5.5, -5, -4.5, -4)
+CANAL_FRONT_MM = (-15.5, -15.5, -16, -16, -14.5, -11, -10, -7.5, -6.5, -5.5, -5, -4.5, -4)
 CANAL_BACK_MM = (-30, -30, -29, -27, -23, -20, -16.5, -14, -12, -11.5, -10, -8.5, -7)
 CANAL_HALF_WIDTH_MM = (17, 17, 17, 16.5, 16, 15, 14, 13, 11, 9, 7.5, 6, 5)

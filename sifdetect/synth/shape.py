@@ -48,7 +48,7 @@ class ShapeParams:
             curve=curve,
             sacrum=sacrum.SacrumParams.sample(rng),
             hip=hip.HipParams.sample(rng, scale),
-            deformation=Deformation.sample(rng, 70.0, float(rng.uniform(1.0, 5.0))),
+            deformation=Deformation.sample(rng, 70.0, float(rng.uniform(0.8, 3.0))),
             detail=Deformation.sample(rng, 18.0, float(rng.uniform(0.3, 1.3))),
             roughness=SmoothNoise.sample(rng, 7.0),
             joint_gap_mm=float(rng.uniform(1.0, 3.2)),
@@ -60,10 +60,10 @@ class ShapeParams:
         female = bool(rng.random() < FEMALE_SHARE)
         bends = np.array(KYPHOSIS_SHARE) * np.exp(rng.normal(0, 0.35, 5))
         length = FEMALE_LENGTH if female else 2 - FEMALE_LENGTH
-        heights = length * np.clip(rng.normal(1.0, 0.03, 5), 0.9, 1.1)
+        heights = length * np.clip(rng.normal(1.0, (0.03, 0.03, 0.05, 0.06, 0.08)), 0.84, 1.18)
         curve = replace(
             self.curve,
-            wedge_deg=float(np.clip(rng.normal(18, 6), 4, 36)),
+            wedge_deg=float(np.clip(rng.normal(20, 7), 2, 38)),
             heights=tuple(float(h) for h in heights),
             bends=tuple(float(b) for b in bends / bends.sum()),
         )

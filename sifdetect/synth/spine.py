@@ -18,8 +18,8 @@ from sifdetect.synth.noise import Array, Points
 
 STEP_MM = 1.0
 TOP_MM, BOTTOM_MM = -330.0, 190.0
-SACRAL_HEIGHTS_MM = (30.0, 25.5, 22.0, 18.0, 17.0)
-"""S1 to S5 along the curve, together about 112 mm."""
+SACRAL_HEIGHTS_MM = (30.0, 25.5, 22.0, 18.0, 18.5)
+"""S1 to S5 along the curve, together about 114 mm."""
 KYPHOSIS_SHARE = (0.05, 0.12, 0.26, 0.32, 0.25)
 """Share of the sacral kyphosis in each segment, as in the Visible Human: S1 and S2 are nearly
 straight, the bend is strongest at S4."""
