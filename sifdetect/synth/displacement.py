@@ -30,8 +30,9 @@ _COLUMN_MM = (45.0, -60.0, 35.0)
 _GAP_MM = -3.0
 HIPS = (int(AnatomyLabel.HIP_LEFT), int(AnatomyLabel.HIP_RIGHT))
 WALL_LEVEL = np.array([0.0, 0.5, 1.5, 2.5, 3.5, 4.5])
-WALL_MM = np.array([16.0, 14.5, 10.5, 8.0, 6.5, 5.5])
-"""Depth of the posterior wall behind the curve by level: half the mean body's depth (sacrum.py)."""
+WALL_MM = np.array([15.5, 16.0, 11.0, 7.5, 5.5, 4.5])
+"""Depth of the posterior wall behind the curve by level: the front wall of the mean canal
+(sacrum_profiles.py)."""
 
 
 class Part(Enum):

@@ -1,37 +1,45 @@
 """The sacrum as an implicit surface in the coordinates of the spine curve.
 
-Profiles are means of adult sacra by level; ``SacrumParams`` scales and bends them. Widths and
-foramina: Arman 2009 (Eur Spine J), Mishra 2003; body sizes: Cheng and Song 2003.
+The mean bone is a set of surfaces (sacrum_profiles.py); ``SacrumParams`` scales and bends them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sifdetect.synth import sacrum_profiles as mean
 from sifdetect.synth.noise import Array
 from sifdetect.synth.spine import SpineCurve
 
-KNOT = np.array([0.0, 0.5, 1.5, 2.5, 3.5, 4.5, 5.0])
-"""Level coordinate of the profiles below: S1 end plate, centres of S1 … S5, lower end of S5."""
-BODY_HALF_WIDTH_MM = np.array([25.0, 22.0, 16.5, 13.5, 11.5, 9.5, 7.5])
-BODY_HALF_DEPTH_MM = np.array([16.0, 14.5, 10.5, 8.0, 6.5, 5.5, 4.5])
-HALF_WIDTH_MM = np.array([49.0, 56.0, 51.0, 41.0, 32.0, 23.0, 12.0])
-VENTRAL_MEDIAL_MM = np.array([8.0, 8.0, 5.5, 4.0, 3.5, 3.0, 2.5])
-VENTRAL_LATERAL_MM = np.array([0.0, 0.0, -6.0, -5.0, -2.0, -1.0, 0.0])
-DORSAL_MEDIAL_MM = np.array([-36.0, -35.0, -27.0, -20.0, -15.0, -9.0, -5.0])
-DORSAL_LATERAL_MM = np.array([-26.0, -31.0, -26.0, -17.0, -11.0, -7.0, -4.0])
-CANAL_HALF_WIDTH_MM = np.array([15.0, 14.5, 11.0, 8.0, 6.0, 4.5, 3.5])
-CANAL_DEPTH_MM = np.array([15.0, 14.0, 10.5, 8.0, 5.5, 3.5, 2.0])
-FORAMEN_MEDIAL_MM = np.array([17.0, 15.0, 13.5, 12.0])
-FORAMEN_HALF_WIDTH_MM = np.array([6.0, 5.6, 4.9, 4.3])
+FORAMEN_MEDIAL_MM = (14.6, 13.0, 14.6, 13.8)
+"""From the midline to the medial border of the ventral foramina S1-S4."""
+FORAMEN_HALF_WIDTH_MM = (6.0, 7.8, 6.7, 4.5)
+"""Half the width of the foramina at the depth of the curve; ventrally they open to a funnel."""
+FORAMEN_HALF_HEIGHT_MM = (6.0, 7.2, 5.7, 3.9)
+_REACH_MM = (76.0, -62.0, 44.0)
+_FAR_MM = 30.0
 
 
 @dataclass(frozen=True)
 class SacrumParams:
-    """Size and shape relative to the mean; one entry of ``foramen_*`` per foramen S1–S4."""
+    """Size and shape relative to the mean; one entry of ``foramen_*`` per foramen S1–S4.
+
+    Attributes:
+        joint_slant: mm that the auricular surface moves inwards per mm towards the back, about.
+        asymmetry: relative difference in width between a side and the mean of both.
+        ala_drop: level at which the upper surface of the ala starts, at v = 0; 0 is flush with
+            the end plate, 0.5 half an S1 body below it.
+        ala_sweep: factor on how far the alae swing forward of the bodies.
+        ala_back_mm: how much further back the alae reach than the mean.
+        taper: factor on the width at S5 relative to that at S1.
+        canal: factor on the depth of the sacral canal; its width follows by a third.
+        crest: factor on the median and lateral crests.
+        hiatus: level at which the canal loses its roof.
+        foramen_out: ventrolateral direction of the foramina, mm outwards per mm forward.
+        foramen_skew: relative difference in size between a left foramen and the mean of its pair.
+    """
 
     width: float
     depth: float
@@ -39,19 +47,45 @@ class SacrumParams:
     foramen_shift_mm: tuple[float, float, float, float]
     joint_slant: float
     asymmetry: float
+    ala_drop: float = 0.25
+    ala_sweep: float = 1.0
+    ala_back_mm: float = 0.0
+    taper: float = 1.0
+    canal: float = 1.0
+    crest: float = 1.0
+    hiatus: float = 3.9
+    foramen_out: float = 0.5
+    foramen_skew: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     @staticmethod
     def sample(rng: np.random.Generator) -> SacrumParams:
-        """Draw a shape; standard deviations are those of adults (width 5 %, foramina 12 %)."""
-        size = np.clip(rng.normal(1.0, 0.13, 4), 0.7, 1.35)
+        """Draw a shape; standard deviations are those of adults (width 4 %, foramina 10 %)."""
+        size = np.clip(rng.normal(1.0, 0.1, 4), 0.75, 1.3)
         shift = rng.normal(0.0, 1.0, 4)
         return SacrumParams(
-            width=float(np.clip(rng.normal(1.0, 0.05), 0.86, 1.14)),
-            depth=float(np.clip(rng.normal(1.0, 0.07), 0.82, 1.2)),
+            width=float(np.clip(rng.normal(1.0, 0.04), 0.88, 1.12)),
+            depth=float(np.clip(rng.normal(1.04, 0.07), 0.86, 1.25)),
             foramen_size=(float(size[0]), float(size[1]), float(size[2]), float(size[3])),
             foramen_shift_mm=(float(shift[0]), float(shift[1]), float(shift[2]), float(shift[3])),
-            joint_slant=float(rng.uniform(0.25, 0.6)),
+            joint_slant=float(rng.uniform(-0.12, 0.12)),
             asymmetry=float(rng.normal(0.0, 0.02)),
+        )
+
+    def varied(self, rng: np.random.Generator, *, width: float) -> SacrumParams:
+        """The shape with the rest of its form drawn (own estimates) and ``width`` times as wide."""
+        skew = rng.normal(0.0, 0.06, 4)
+        return replace(
+            self,
+            width=self.width * width,
+            ala_drop=float(np.clip(rng.normal(0.3, 0.2), -0.1, 0.75)),
+            ala_sweep=float(np.clip(rng.normal(1.0, 0.2), 0.4, 1.5)),
+            ala_back_mm=float(np.clip(rng.normal(0.0, 2.5), -6, 6)),
+            taper=float(np.clip(rng.normal(1.0, 0.08), 0.8, 1.2)),
+            canal=float(np.clip(rng.normal(1.0, 0.14), 0.7, 1.4)),
+            crest=float(np.clip(rng.normal(0.8, 0.25), 0.2, 1.6)),
+            hiatus=float(np.clip(rng.normal(3.9, 0.3), 3.0, 4.5)),
+            foramen_out=float(np.clip(rng.normal(0.5, 0.1), 0.2, 0.8)),
+            foramen_skew=(float(skew[0]), float(skew[1]), float(skew[2]), float(skew[3])),
         )
 
 
@@ -74,28 +108,37 @@ class SacrumField:
     lateral: Array
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Points near the sacrum, (n,) each: mm of the mean bone, ``s`` from the S1 end plate; ``side``
+    is +1 on the left and -1 on the right."""
+
+    level: Array
+    x: Array
+    v: Array
+    s: Array
+    side: Array
+
+
 def evaluate(
     curve: SpineCurve, params: SacrumParams, x: Array, *, s: Array, v: Array
 ) -> SacrumField:
     """The sacrum at points given by lateral position, arc length and ventral offset, mm."""
     level = _level(curve, s)
-    size = curve.scale
-    side = np.where(x > 0, 1 + params.asymmetry, 1 - params.asymmetry).astype(np.float32)
-    lateral_mm = np.abs(x) / (params.width * size) / side
-    ventral_mm = v / (params.depth * size)
-    canal = _canal(level, lateral_mm, ventral_mm)
-    foramen = _foramina(level, lateral_mm, ventral_mm, params)
-    solid = smooth_min(
-        _bodies(level, lateral_mm, ventral_mm),
-        _lateral_mass(level, lateral_mm, ventral_mm, params),
-        4.0,
-    )
-    ends = np.maximum(-s, s - curve.level_bounds_mm[-1])
-    solid = np.maximum(solid, ends)
-    solid = smooth_min(solid, _articular_processes(level, lateral_mm, ventral_mm), 3.0)
-    bone = np.maximum(solid, np.maximum(-canal, -foramen)) * np.float32(size)
-    zone = _zone(level, lateral_mm, ventral_mm, params) * np.sign(x)
-    return SacrumField(bone, np.maximum(foramen, solid - 2), np.maximum(canal, -s), level, zone)
+    size = np.float32(curve.scale)
+    side = np.where(x > 0, np.float32(1 + params.asymmetry), np.float32(1 - params.asymmetry))
+    taper = 1 + (params.taper - 1) * np.clip(level / 5, 0, 1).astype(np.float32)
+    lateral_mm = np.abs(x) / (np.float32(params.width) * size * side * taper)
+    ventral_mm = v / (np.float32(params.depth) * size)
+    width, back, front = _REACH_MM
+    near = (level > -1.1) & (level < 5.6) & (lateral_mm < width)
+    near &= (ventral_mm > back) & (ventral_mm < front)
+    at = _Place(level[near], lateral_mm[near], ventral_mm[near], s[near] / size, np.sign(x[near]))
+    bone, foramen, canal = (np.full(level.shape, _FAR_MM, dtype=np.float32) for _ in range(3))
+    bone[near], foramen[near], canal[near] = _surfaces(at, params, curve)
+    zone = np.full(level.shape, 4.0, dtype=np.float32)
+    zone[near] = _zone(at, params)
+    return SacrumField(bone * size, foramen, canal, level, zone * np.sign(x))
 
 
 def smooth_min(a: Array, b: Array, radius_mm: float) -> Array:
@@ -105,13 +148,8 @@ def smooth_min(a: Array, b: Array, radius_mm: float) -> Array:
     return result
 
 
-def _profile(level: Array, values: NDArray[np.float64]) -> Array:
-    fine = np.interp(np.linspace(-1, 6, 141), KNOT, values).astype(np.float32)
-    index = np.clip((level + 1) * 20, 0, 140)
-    low = np.minimum(index.astype(np.int32), 139)
-    share = index - low
-    result: Array = fine[low] * (1 - share) + fine[low + 1] * share
-    return result
+def _smooth_max(a: Array, b: Array, radius_mm: float) -> Array:
+    return -smooth_min(-a, -b, radius_mm)
 
 
 def _level(curve: SpineCurve, s: Array) -> Array:
@@ -120,96 +158,146 @@ def _level(curve: SpineCurve, s: Array) -> Array:
     return np.interp(s, extended, [-1.0, 0, 1, 2, 3, 4, 5, 7.0]).astype(np.float32)
 
 
-def _bodies(level: Array, x: Array, v: Array) -> Array:
-    waist = (1 - 0.07 * np.cos(2 * np.pi * level) * -1).astype(np.float32)
-    width = _profile(level, BODY_HALF_WIDTH_MM)
-    depth = _profile(level, BODY_HALF_DEPTH_MM) * waist
-    radius = np.sqrt((x / width) ** 2 + (v / depth) ** 2)
-    result: Array = (radius - 1) * depth
+def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Array, Array, Array]:
+    """Bone, foramina and canal."""
+    solid = _smooth_max(_lateral(at, params), _ventral(at, params), 6.0)
+    solid = _smooth_max(solid, _dorsal(at, params), 4.0)
+    end = at.s - float(curve.level_bounds_mm[-1] / curve.scale)
+    solid = _smooth_max(solid, np.maximum(end, _top(at, params)), 3.0)
+    solid = smooth_min(solid, _articular_processes(at), 3.0)
+    canal, foramen = _canal(at, params), _foramina(at, params)
+    hollow = np.minimum(np.minimum(canal, foramen), _open_roof(at, params))
+    bone = _smooth_max(solid, -hollow, 1.5)
+    return bone, np.maximum(foramen, solid - 2), np.maximum(canal, -at.s)
+
+
+def _ventral(at: _Place, params: SacrumParams) -> Array:
+    surface, cosine = mean.VENTRAL.at(at.level, at.x)
+    swing = np.float32(params.ala_sweep - 1) * 0.45 * np.clip(at.x - 22, 0, 40)
+    # Transverse ridges where the discs were.
+    beat = (0.5 + 0.5 * np.cos(2 * np.pi * at.level)) ** 6 * (at.level > 0.5)
+    ridge = (1.2 * beat - 0.4) * np.clip((20 - at.x) / 8, 0, 1)
+    result: Array = (at.v - surface - swing - ridge) * cosine
     return result
 
 
-def _lateral_mass(level: Array, x: Array, v: Array, params: SacrumParams) -> Array:
-    width = _profile(level, HALF_WIDTH_MM)
-    share = np.clip(x / width, 0, 1.2)
-    medial, lateral = (
-        _profile(level, VENTRAL_MEDIAL_MM),
-        _profile(level, VENTRAL_LATERAL_MM),
-    )
-    front = medial + (lateral - medial) * share**1.5
-    inner, outer = _profile(level, DORSAL_MEDIAL_MM), _profile(level, DORSAL_LATERAL_MM)
-    back = inner + (outer - inner) * np.minimum(share * 1.4, 1)
-    crest = 7 * np.exp(-((x / 3.5) ** 2)) * (level < 3.6)
-    slant = params.joint_slant * np.clip(front - v, 0, 35)
-    side = (x - (width - slant)) * 0.9
-    upper = -(level * 30 - 3 - 14 * np.clip(share - 0.5, 0, 1) - 5 * (v < -18))
-    faces = np.maximum(np.maximum(v - front, back - crest - v), np.maximum(side, upper))
-    return np.asarray(faces, dtype=np.float32)
-
-
-def _articular_processes(level: Array, x: Array, v: Array) -> Array:
-    along = (level * 30 + 3) / 12
-    across = (x - 21) / 6.5
-    deep = (v + 27) / 7
-    result: Array = ((np.sqrt(along**2 + across**2 + deep**2) - 1) * 6.5).astype(np.float32)
+def _dorsal(at: _Place, params: SacrumParams) -> Array:
+    """The back with its median crest of tubercles, intermediate and lateral crests."""
+    surface, cosine = mean.DORSAL.at(at.level, at.x)
+    beat = np.cos(2 * np.pi * (at.level - 0.5)).astype(np.float32)
+    median = mean.by_level(at.level, mean.CREST_MM) * (0.95 + 0.4 * beat)
+    fade = np.clip(4.6 - at.level, 0, 1) * np.clip(at.level + 0.4, 0, 1)
+    ridges = median * np.exp(-((at.x / 4.0) ** 2))
+    ridges += (1.2 - 1.0 * beat) * np.exp(-(((at.x - 12) / 3.5) ** 2)) * fade
+    # The lateral crest's tubercles lie beside the foramina, further out in front than at the back.
+    apart = 34 - 3.0 * np.clip(at.level, 0, 4)
+    knobs = 0.5 - 0.5 * np.cos(2 * np.pi * (at.level - 0.3))
+    ridges += (0.4 + 3.6 * knobs) * np.exp(-(((at.x - apart) / 4.5) ** 2)) * fade
+    # Between them and the auricular surface the ligaments' pits.
+    ridges -= 2.5 * np.exp(-(((at.x - apart - 9) / 4.0) ** 2)) * knobs * fade
+    back = np.float32(params.ala_back_mm) * np.clip((at.x - 15) / 15, 0, 1)
+    result: Array = (surface - back - np.float32(params.crest) * ridges - at.v) * cosine
     return result
 
 
-def _canal(level: Array, x: Array, v: Array) -> Array:
-    depth = _profile(level, CANAL_DEPTH_MM)
-    half_width = _profile(level, CANAL_HALF_WIDTH_MM)
-    centre = -_profile(level, BODY_HALF_DEPTH_MM) - depth * 0.5
-    dorsal = np.clip((centre - v) / depth + 0.5, 0, 1)
+def _lateral(at: _Place, params: SacrumParams) -> Array:
+    surface, cosine = mean.SIDE.at(at.level, at.v)
+    result: Array = (at.x - surface - np.float32(params.joint_slant) * (at.v - 5)) * cosine
+    return result
+
+
+def _top(at: _Place, params: SacrumParams) -> Array:
+    """Above the end plate within the body's outline, above the alar slope outside it."""
+    body = np.sqrt((at.x / 27) ** 2 + ((at.v + 1) / 18) ** 2)
+    outside = np.clip((body - 1) * 3.2, 0, 1)
+    outside = outside * outside * (3 - 2 * outside)
+    slope = 30 * params.ala_drop + 0.5 * np.clip(at.v, -28, 40)
+    dish = 1.2 * np.clip(1 - body * body, 0, 1)
+    result: Array = (dish * (1 - outside) + slope * outside - at.s) * (1 - 0.12 * outside)
+    return result
+
+
+def _articular_processes(at: _Place) -> Array:
+    """Lips beside the canal whose facets face backwards and inwards, slightly hollow."""
+    along = (at.s - 4) / 13
+    across = (at.x - 23 + 0.35 * (at.v + 28)) / 6.0
+    deep = (at.v + 27) / 9
+    body = (np.sqrt(along**2 + across**2 + deep**2) - 1) * 6.0
+    facet = np.sqrt((at.x - 13) ** 2 + (at.v + 39) ** 2 + (0.5 * (at.s + 3)) ** 2) - 10.5
+    return np.asarray(_smooth_max(body, -facet, 1.5))
+
+
+def _canal(at: _Place, params: SacrumParams) -> Array:
+    """A triangle with its base towards the bodies, its corners rounded."""
+    size = np.float32(params.canal)
+    front = mean.by_level(at.level, mean.CANAL_FRONT_MM)
+    depth = (front - mean.by_level(at.level, mean.CANAL_BACK_MM)) * size
+    half = mean.by_level(at.level, mean.CANAL_HALF_WIDTH_MM) * size**0.3
+    dorsal = np.clip((front - at.v) / depth, 0, 1)
+    centre = front - 0.5 * depth
     radius = np.sqrt(
-        (x / (half_width * (1.1 - 0.55 * dorsal))) ** 2 + ((v - centre) / (depth * 0.5)) ** 2
+        (at.x / (half * (1.1 - 0.6 * dorsal))) ** 2 + ((at.v - centre) / (depth * 0.5)) ** 2
     )
-    result: Array = ((radius - 1) * depth * 0.5).astype(np.float32)
+    result: Array = (radius - 1) * depth * 0.5
     return result
 
 
-def _foramina(level: Array, x: Array, v: Array, params: SacrumParams) -> Array:
-    nearest = np.full(level.shape, 50.0, dtype=np.float32)
+def _open_roof(at: _Place, params: SacrumParams) -> Array:
+    """The gaps of the roof: the interlaminar one above S1's arch, and the sacral hiatus."""
+    front = mean.by_level(at.level, mean.CANAL_FRONT_MM)
+    above = (at.level - 0.95 + 0.0035 * at.x**2) * 26
+    upper = _smooth_max(above, at.x - 17.5, 4.0)
+    lower = np.maximum((np.float32(params.hiatus) - at.level) * 18 + 0.6 * at.x, at.x - 7.5)
+    return _smooth_max(np.minimum(upper, lower), at.v - front, 2.0)
+
+
+def _foramina(at: _Place, params: SacrumParams) -> Array:
+    nearest = np.full(at.level.shape, _FAR_MM, dtype=np.float32)
     for index in range(4):
-        bound = index + 1.0
-        near = np.abs(level - bound) < 0.55
-        if not near.any():
-            continue
-        nearest[near] = np.minimum(
-            nearest[near], _foramen(index, level[near] - bound, x[near], v[near], params)
-        )
+        near = (np.abs(at.level - (index + 1)) < 0.6) & (at.x < 62)
+        if near.any():
+            here = _Place(at.level[near], at.x[near], at.v[near], at.s[near], at.side[near])
+            nearest[near] = np.minimum(nearest[near], _foramen(index, here, params))
     return nearest
 
 
-def _foramen(index: int, from_bound: Array, x: Array, v: Array, params: SacrumParams) -> Array:
-    """A tunnel from the canal, opening ventrally (wide) and dorsally (narrow)."""
-    half_width = FORAMEN_HALF_WIDTH_MM[index] * params.foramen_size[index]
-    height = (30.0, 25.0, 21.0, 18.0)[index]
-    body = float(np.interp(index + 1.0, KNOT, BODY_HALF_DEPTH_MM))
-    canal = -body - 5.0
-    centre = FORAMEN_MEDIAL_MM[index] + half_width + 0.18 * np.clip(v - canal, -8, 25)
-    along = from_bound * height - params.foramen_shift_mm[index] + 0.15 * (v - canal)
-    opening = np.where(v > canal, 1.0, np.clip(1 + 0.04 * (v - canal), 0.55, 1.0))
-    tunnel = np.sqrt((x - centre) ** 2 + (along * 1.15) ** 2) - half_width * opening
-    root = np.sqrt((v - canal) ** 2 + (along * 1.1) ** 2) - half_width * 0.75
-    root = np.maximum(root, np.maximum(x - centre, 4 - x))
+def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
+    """A tunnel from the canal outwards and forward, wide in front, narrow to the back."""
+    size = params.foramen_size[index] * (1 + np.float32(params.foramen_skew[index]) * at.side)
+    half_width, half_height = (
+        FORAMEN_HALF_WIDTH_MM[index] * size,
+        FORAMEN_HALF_HEIGHT_MM[index] * size,
+    )
+    canal = float(mean.by_level(np.array([index + 1.0]), mean.CANAL_FRONT_MM)[0]) - 2.0
+    height = (27.0, 23.0, 19.5, 16.5)[index]
+    forward = at.v - canal
+    # Forward of the curve the tunnel widens to a groove that runs outwards.
+    wide = 1 + 0.025 * np.clip(at.v, 0, 25)
+    centre = FORAMEN_MEDIAL_MM[index] + half_width
+    centre = centre + params.foramen_out * np.clip(at.v, canal, 25) * (1 - 0.12 * index)
+    along = (at.level - index - 1) * height - params.foramen_shift_mm[index]
+    along = along - 0.12 * forward
+    narrow = np.where(forward > 0, wide, np.clip(1 + 0.14 * forward, 0.42, 1.0))
+    across = (at.x - centre) / (half_width * wide * narrow)
+    up = along / (half_height * narrow)
+    tunnel = (np.sqrt(across**2 + up**2) - 1) * half_height * narrow
+    root = np.sqrt((forward + 1) ** 2 + along**2) - half_height * 0.7
+    root = np.maximum(root, np.maximum(at.x - centre, 4 - at.x))
     return np.asarray(np.minimum(tunnel, root), dtype=np.float32)
 
 
-def _zone(level: Array, x: Array, v: Array, params: SacrumParams) -> Array:
-    knots = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
-    medial_at = np.concatenate([[18.0], FORAMEN_MEDIAL_MM, [9.0, 6.0]])
-    lateral_at = np.concatenate(
-        [[31.5], FORAMEN_MEDIAL_MM + 2 * FORAMEN_HALF_WIDTH_MM + 2, [15.0, 9.0]]
-    )
-    clipped = np.clip(level, 0, 6)
+def _zone(at: _Place, params: SacrumParams) -> Array:
+    knots = np.arange(7.0)
+    width = np.array(FORAMEN_HALF_WIDTH_MM)
+    medial_at = np.concatenate([[17.0], FORAMEN_MEDIAL_MM, [9.0, 6.0]])
+    lateral_at = np.concatenate([[29.5], np.array(FORAMEN_MEDIAL_MM) + 2 * width + 2, [15.0, 9.0]])
+    clipped = np.clip(at.level, 0, 6)
     medial = np.interp(clipped, knots, medial_at).astype(np.float32)
     lateral = np.interp(clipped, knots, lateral_at).astype(np.float32)
-    behind = np.clip(_profile(level, VENTRAL_LATERAL_MM) - v, 0, 35)
-    outer = _profile(level, HALF_WIDTH_MM) - params.joint_slant * behind
-    outer = np.maximum(outer, lateral + 3)
-    inside = x / medial
-    corridor = 1 + (x - medial) / (lateral - medial)
-    beyond = 2 + (x - lateral) / (outer - lateral)
-    return np.asarray(
-        np.where(x < medial, inside, np.where(x < lateral, corridor, beyond)), dtype=np.float32
-    )
+    side, _ = mean.SIDE.at(at.level, np.clip(at.v, -12, 20))
+    outer = np.maximum(side + np.float32(params.joint_slant) * (at.v - 5), lateral + 3)
+    inside = at.x / medial
+    corridor = 1 + (at.x - medial) / (lateral - medial)
+    beyond = 2 + (at.x - lateral) / (outer - lateral)
+    zone = np.where(at.x < medial, inside, np.where(at.x < lateral, corridor, beyond))
+    return np.asarray(np.clip(zone, 0, 4), dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import AnatomyLabel
 from sifdetect.synth import hip, lumbar, sacrum
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
-from sifdetect.synth.spine import SpineCurve
+from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve
 from sifdetect.volume import Floats, SacralFrame
+
+FEMALE_SHARE = 0.5
+FEMALE_LENGTH, FEMALE_WIDTH = 0.97, 1.01
+"""Relative to the mean of both sexes."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +33,42 @@ class ShapeParams:
 
     @staticmethod
     def sample(rng: np.random.Generator) -> ShapeParams:
-        """Draw a pelvis: sacral slope 40 ± 8° (Vialle 2005), kyphosis 60 ± 14°, size ± 5 %."""
+        """Draw a pelvis: sacral slope 40 ± 8° (Vialle 2005), kyphosis 55 ± 12°, size ± 5 %.
+
+        Half are women's, whose sacra are shorter and, for their length, wider.
+        """
         scale = float(np.clip(rng.normal(1.0, 0.05), 0.86, 1.14))
         curve = SpineCurve(
             slope_deg=float(np.clip(rng.normal(40, 8), 18, 62)),
-            kyphosis_deg=float(np.clip(rng.normal(62, 14), 25, 100)),
+            kyphosis_deg=float(np.clip(rng.normal(55, 12), 20, 95)),
             scale=scale,
             lordosis=float(np.clip(rng.normal(1.0, 0.25), 0.3, 1.6)),
         )
-        return ShapeParams(
+        drawn = ShapeParams(
             curve=curve,
             sacrum=sacrum.SacrumParams.sample(rng),
             hip=hip.HipParams.sample(rng, scale),
-            deformation=Deformation.sample(rng, 70.0, float(rng.uniform(1.0, 5.0))),
+            deformation=Deformation.sample(rng, 70.0, float(rng.uniform(0.8, 3.0))),
             detail=Deformation.sample(rng, 18.0, float(rng.uniform(0.3, 1.3))),
             roughness=SmoothNoise.sample(rng, 7.0),
             joint_gap_mm=float(rng.uniform(1.0, 3.2)),
         )
+        return drawn._varied(rng)
+
+    def _varied(self, rng: np.random.Generator) -> ShapeParams:
+        """The pelvis with the form of its sacrum drawn in detail, that of a woman or a man."""
+        female = bool(rng.random() < FEMALE_SHARE)
+        bends = np.array(KYPHOSIS_SHARE) * np.exp(rng.normal(0, 0.35, 5))
+        length = FEMALE_LENGTH if female else 2 - FEMALE_LENGTH
+        heights = length * np.clip(rng.normal(1.0, (0.03, 0.03, 0.05, 0.06, 0.08)), 0.84, 1.18)
+        curve = replace(
+            self.curve,
+            wedge_deg=float(np.clip(rng.normal(20, 7), 2, 38)),
+            heights=tuple(float(h) for h in heights),
+            bends=tuple(float(b) for b in bends / bends.sum()),
+        )
+        width = FEMALE_WIDTH if female else 2 - FEMALE_WIDTH
+        return replace(self, curve=curve, sacrum=self.sacrum.varied(rng, width=width))
 
     @cached_property
     def frame(self) -> SacralFrame:
@@ -64,6 +87,12 @@ class ShapeParams:
     def bones(self, points: Points) -> BoneField:
         """The bones at points in the pelvic frame."""
         return evaluate(self, points)
+
+    def sacrum_at(self, points: Points) -> sacrum.SacrumField:
+        """The sacrum alone at points in the pelvic frame, with its bends."""
+        bent = self.detail.apply(self.deformation.apply(points))
+        s, v = self.curve.coordinates(bent)
+        return sacrum.evaluate(self.curve, self.sacrum, bent.x, s=s, v=v)
 
 
 def frame_of(landmarks_mm: Floats, bends: tuple[Deformation, ...]) -> SacralFrame:
@@ -156,7 +185,7 @@ def _hip_with_joint(
     gap = params.joint_gap_mm + 0.22 * np.clip(-v - 22, 0, 30)
     plate = np.maximum(bone.bone_mm - gap - 9, np.maximum(0.5 - bone.level, bone.level - 2.9) * 22)
     side = 34.0 * params.curve.scale - np.abs(points.x)
-    plate = np.maximum(plate, np.maximum(side, np.maximum(v - 3, -34 - v)))
+    plate = np.maximum(plate, np.maximum(side, np.maximum(v - 15, -34 - v)))
     joined = sacrum.smooth_min(hip_mm, plate.astype(np.float32), 9.0)
     return np.asarray(np.maximum(joined, gap - bone.bone_mm), dtype=np.float32)
 

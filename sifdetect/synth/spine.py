@@ -18,10 +18,13 @@ from sifdetect.synth.noise import Array, Points
 
 STEP_MM = 1.0
 TOP_MM, BOTTOM_MM = -330.0, 190.0
-SACRAL_HEIGHTS_MM = (30.0, 25.0, 21.0, 18.0, 15.0)
-"""S1 to S5 along the curve, together about 109 mm (dry sacra: 95-120 mm, Mishra 2003)."""
-KYPHOSIS_SHARE = (0.08, 0.2, 0.34, 0.26, 0.12)
-"""Share of the sacral kyphosis in each segment; the bend is strongest at S3."""
+SACRAL_HEIGHTS_MM = (30.0, 25.5, 22.0, 18.0, 18.5)
+"""S1 to S5 along the curve, together about 114 mm."""
+KYPHOSIS_SHARE = (0.05, 0.12, 0.26, 0.32, 0.25)
+"""Share of the sacral kyphosis in each segment, as in the Visible Human: S1 and S2 are nearly
+straight, the bend is strongest at S4."""
+WEDGE_SHARE = 0.6
+"""The share of the S1 body's height over which its wedge turns the curve."""
 DISC_MM = 9.0
 VERTEBRA_MM = 28.0
 LORDOSIS_DEG = (13.0, 9.0, 11.0, 4.0, 9.0, 1.0, 6.0, 0.0, 3.0, -1.0, 1.0, -2.0)
@@ -34,20 +37,28 @@ class SpineCurve:
 
     Attributes:
         slope_deg: sacral slope, the angle of the S1 upper end plate to the horizontal.
-        kyphosis_deg: angle between the S1 upper end plate and the lower end of S5.
+        kyphosis_deg: angle by which the curve turns forward from S1 to the lower end of S5.
         scale: size relative to the mean adult.
         lordosis: factor on LORDOSIS_DEG.
+        wedge_deg: of the S1 body, which is higher in front; the curve leaves the end plate at a
+            right angle and turns back by this before the kyphosis turns it forward.
+        heights: (S1 … S5) factor on SACRAL_HEIGHTS_MM.
+        bends: share of the kyphosis in S1 … S5, together 1.
     """
 
     slope_deg: float
     kyphosis_deg: float
     scale: float
     lordosis: float
+    wedge_deg: float = 0.0
+    heights: tuple[float, ...] = (1.0,) * 5
+    bends: tuple[float, ...] = KYPHOSIS_SHARE
 
     @cached_property
     def level_bounds_mm(self) -> NDArray[np.float64]:
         """(6,) arc length at the S1 upper end plate, S1/S2, … and the lower end of S5."""
-        return np.concatenate([[0.0], np.cumsum(SACRAL_HEIGHTS_MM)]) * self.scale
+        heights = np.array(SACRAL_HEIGHTS_MM) * np.array(self.heights)
+        return np.concatenate([[0.0], np.cumsum(heights)]) * self.scale
 
     @cached_property
     def vertebra_bounds_mm(self) -> list[tuple[float, float]]:
@@ -64,10 +75,11 @@ class SpineCurve:
         s = np.arange(TOP_MM, BOTTOM_MM + STEP_MM, STEP_MM)
         up = -np.cumsum(np.tile([DISC_MM, VERTEBRA_MM], 6)) * self.scale
         up_angle = -np.cumsum(LORDOSIS_DEG) * self.lordosis
-        down_angle = -np.cumsum(KYPHOSIS_SHARE) * self.kyphosis_deg
+        down_angle = -np.cumsum(self.bends) * self.kyphosis_deg
         knots = np.concatenate([up[::-1], self.level_bounds_mm, [self.level_bounds_mm[-1] + 35]])
         turn = np.concatenate([up_angle[::-1], [0.0], down_angle, [down_angle[-1] - 25]])
-        angle = np.radians(self.slope_deg + np.interp(s, knots, turn))
+        wedged = np.interp(s, [0.0, WEDGE_SHARE * self.level_bounds_mm[1]], [0.0, self.wedge_deg])
+        angle = np.radians(self.slope_deg + wedged + np.interp(s, knots, turn))
         angle = ndimage.gaussian_filter1d(angle, 4.0)
         step = np.stack([-np.sin(angle), -np.cos(angle)], -1) * STEP_MM
         position = np.cumsum(step, axis=0)
