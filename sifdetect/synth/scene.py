@@ -113,7 +113,7 @@ def sample_case(
     """Draw a patient from a seed.
 
     Args:
-        mimics: share of the cases with each kind of mimic.
+        mimics: budget of mimics; 0.25 gives some to about half of the cases.
         tilt_deg: standard deviation of the rotation in the scanner.
         sources: real bones to vary; the bones are procedural where there are none.
     """
@@ -162,6 +162,25 @@ class Scene:
         return np.maximum(self.lesions.sclerosis, self.mimics.sclerosis)
 
     @property
+    def material(self) -> NDArray[np.uint8]:
+        """Material that takes ``material_share`` of each voxel, whatever lies there otherwise."""
+        return self.mimics.material
+
+    @property
+    def material_share(self) -> Array:
+        """Share of each voxel that its material takes, 0–1."""
+        return self.mimics.share
+
+    def filled(self, image: Array, by_material: Array) -> Array:
+        """An image with the materials in it; ``by_material`` (n,) has a value for each."""
+        where = np.flatnonzero(self.material_share)
+        result = image.copy()
+        flat, share = result.reshape(-1), self.material_share.reshape(-1)[where]
+        put = by_material[self.material.reshape(-1)[where]]
+        flat[where] += share * (put - flat[where])
+        return result
+
+    @property
     def bone_share(self) -> Array:
         """Share of each voxel that is bone, 0–1, by the distance to the bone's surface."""
         return np.asarray(np.clip(self.bones.depth_mm / self.voxel_mm + 0.5, 0, 1))
@@ -187,6 +206,7 @@ class Scene:
         bits[self.lesions.line] |= np.uint8(LesionBit.FRACTURE_LINE)
         bits[self.sclerosis > VISIBLE] |= np.uint8(LesionBit.SCLEROSIS)
         bits[self.mimics.mass] |= np.uint8(LesionBit.MASS_LIKE)
+        bits[self.mimics.cement] |= np.uint8(LesionBit.CEMENT)
         return bits
 
 
@@ -203,8 +223,13 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         cortex_mm=tissue.cortex_mm(case.body, points, bones),
         disc_remnant=tissue.disc_remnant(case.body, points, bones),
         lesions=fracture.evaluate(case.fracture, material, bones, voxel_mm),
-        mimics=confounders.evaluate(case.confounders, points, bones),
+        mimics=confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm)),
     )
+
+
+def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.Host:
+    femora = bones.femora if isinstance(bones, MeshShape) else bones.hip
+    return confounders.Host(bones, femora.center_mm, voxel_mm)
 
 
 def points_of(case: CaseParams, grid: Grid) -> Points:

@@ -1,0 +1,186 @@
+"""Mimics in the marrow: hemangioma, red and irradiated marrow, bone islands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sifdetect.synth.canvas import Canvas
+from sifdetect.synth.material import Material
+from sifdetect.synth.mimic import KIND, Mimic
+from sifdetect.synth.noise import SmoothNoise
+
+Place = tuple[float, float, float]
+"""(x, s, v) in the coordinates of the spine's curve, mm."""
+
+
+@dataclass(frozen=True)
+class Hemangioma:
+    """Fatty stroma between coarse vertical trabeculae, in a vertebral body or an ala."""
+
+    center_mm: Place
+    radius_mm: float
+    spacing_mm: float
+    mimic: Mimic = Mimic.HEMANGIOMA
+
+    @property
+    def kind(self) -> str:
+        """Its own name."""
+        return KIND[self.mimic]
+
+    @staticmethod
+    def sample(rng: np.random.Generator) -> tuple[Hemangioma, ...]:
+        """Draw one."""
+        center = [
+            (float(rng.uniform(-10, 10)), float(rng.uniform(10, 42)), float(rng.uniform(-4, 4))),
+            (float(rng.choice([-1, 1]) * rng.uniform(32, 42)), float(rng.uniform(12, 35)), -10.0),
+            (float(rng.uniform(-10, 10)), -22.0, float(rng.uniform(-4, 4))),
+        ][int(rng.choice(3, p=[0.5, 0.25, 0.25]))]
+        found = Hemangioma(center, float(rng.uniform(7, 13)), float(rng.uniform(3.0, 4.5)))
+        return (found,)
+
+    def paint(self, canvas: Canvas) -> None:
+        """A ball whose trabeculae run along the spine."""
+        patch = canvas.around(self.center_mm, self.radius_mm + 3)
+        share = patch.filled(patch.from_mm(self.center_mm) - self.radius_mm) * patch.marrow
+        wave = 2 * np.pi / self.spacing_mm
+        columns = np.cos(wave * patch.points.x) + np.cos(wave * patch.v_mm) > 0.9
+        patch.fill(Material.HEMANGIOMA, 0.95 * share * ~columns)
+        patch.fill(Material.TRABECULA, 0.95 * share * columns)
+
+
+@dataclass(frozen=True)
+class RedMarrow:
+    """Islands of haematopoietic marrow: darker than fat on T1, brighter than muscle."""
+
+    centers_mm: tuple[Place, ...]
+    radii_mm: tuple[float, ...]
+    share: float
+    margin: SmoothNoise
+    mimic: Mimic = Mimic.RED_MARROW
+
+    @property
+    def kind(self) -> str:
+        """Its own name."""
+        return KIND[self.mimic]
+
+    @staticmethod
+    def sample(rng: np.random.Generator) -> tuple[RedMarrow, ...]:
+        """Draw two to five islands, often on both sides alike."""
+        centers, radii = [], []
+        for _ in range(int(rng.integers(1, 4))):
+            x, s, v = in_bone(rng)
+            size = float(rng.uniform(6, 14))
+            centers.append((x, s, v))
+            radii.append(size)
+            if rng.random() < 0.6:
+                centers.append((-x, s + float(rng.normal(0, 3)), v))
+                radii.append(size * float(rng.uniform(0.7, 1.2)))
+        share = float(rng.uniform(0.6, 0.95))
+        return (RedMarrow(tuple(centers), tuple(radii), share, SmoothNoise.sample(rng, 7.0)),)
+
+    def paint(self, canvas: Canvas) -> None:
+        """Ill-defined lumps in the marrow."""
+        for center, radius in zip(self.centers_mm, self.radii_mm, strict=True):
+            patch = canvas.around(center, radius * 1.6)
+            bent = radius * np.clip(1 + 0.35 * self.margin.at(patch.points), 0.4, 1.6)
+            inside = np.clip(0.5 - (patch.from_mm(center) - bent) / 4, 0, 1)
+            patch.fill(Material.RED_MARROW, self.share * inside * patch.marrow)
+
+
+@dataclass(frozen=True)
+class RadiationField:
+    """Fatty marrow below a straight border, where the pelvis was irradiated.
+
+    Attributes:
+        top_mm: height of the field's upper border in the midline; ``tilt`` its slope to the left.
+        half_width_mm: the field's lateral borders.
+    """
+
+    top_mm: float
+    tilt: float
+    half_width_mm: float
+    share: float
+    mimic: Mimic = Mimic.RADIATION
+
+    @property
+    def kind(self) -> str:
+        """Its own name."""
+        return KIND[self.mimic]
+
+    @staticmethod
+    def sample(rng: np.random.Generator) -> tuple[RadiationField, ...]:
+        """Draw a pelvic field; its border lies between L5 and S2."""
+        field = RadiationField(
+            top_mm=float(rng.uniform(-45, 25)),
+            tilt=float(rng.normal(0, 0.05)),
+            half_width_mm=float(rng.uniform(55, 90)),
+            share=float(rng.uniform(0.75, 0.97)),
+        )
+        return (field,)
+
+    def paint(self, canvas: Canvas) -> None:
+        """All marrow within the field, sharp to 3 mm."""
+        at = canvas.points
+        below = self.top_mm + self.tilt * at.x - at.z
+        beside = self.half_width_mm - np.abs(at.x)
+        patch = canvas.patch((canvas.bones.depth_mm > 0) & (below > -3) & (beside > -3))
+        within = np.minimum(patch.of(below), patch.of(beside))
+        share = np.clip(within / 3 + 0.5, 0, 1) * self.share * patch.marrow
+        patch.fill(Material.FATTY_MARROW, share)
+
+
+@dataclass(frozen=True)
+class BoneIsland:
+    """A dense, spiculated island of cortical bone in the marrow."""
+
+    center_mm: Place
+    radius_mm: float
+    spicules: SmoothNoise
+    mimic: Mimic = Mimic.BONE_ISLAND
+
+    @property
+    def kind(self) -> str:
+        """Its own name."""
+        return KIND[self.mimic]
+
+    @staticmethod
+    def sample(rng: np.random.Generator) -> tuple[BoneIsland, ...]:
+        """Draw one to three of 2 to 6 mm radius."""
+        return tuple(
+            BoneIsland(in_bone(rng), float(rng.uniform(2, 6)), SmoothNoise.sample(rng, 3.0))
+            for _ in range(some(rng))
+        )
+
+    def paint(self, canvas: Canvas) -> None:
+        """A lump with a brush border."""
+        patch = canvas.around(self.center_mm, self.radius_mm * 2)
+        radius = self.radius_mm * np.clip(1 + 0.45 * self.spicules.at(patch.points), 0.4, 1.9)
+        outside = patch.from_mm(self.center_mm) - radius
+        patch.fill(Material.BONE_ISLAND, patch.filled(outside) * patch.bone)
+
+
+SACRUM_SHARE, ILIUM_SHARE = 0.65, 0.25
+
+
+def in_bone(rng: np.random.Generator) -> Place:
+    """A place in the mean adult's sacrum, ilium or L5; bones of other sizes may miss it."""
+    where = rng.random()
+    side = float(rng.choice([-1.0, 1.0]))
+    if where < SACRUM_SHARE:
+        s = float(rng.triangular(2, 20, 80))
+        wide = float(np.interp(s, [0, 15, 50, 75], [40, 45, 38, 26]))
+        x = side * float(rng.uniform(0, wide))
+        back = -6 if abs(x) < 14 else -22
+        return x, s, float(rng.uniform(back, 4 - abs(x) / 12))
+    if where < SACRUM_SHARE + ILIUM_SHARE:
+        along = float(rng.random())
+        s = 39 - 22 * along + float(rng.uniform(-15, 15))
+        return side * (60 + 25 * along), s, -20 + 26 * along + float(rng.uniform(-6, 6))
+    return side * float(rng.uniform(0, 18)), float(rng.uniform(-33, -13)), float(rng.uniform(-8, 8))
+
+
+def some(rng: np.random.Generator) -> int:
+    """One, two or three."""
+    return int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))
