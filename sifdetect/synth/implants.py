@@ -165,7 +165,7 @@ class CementDeposit:
 
     def paint(self, canvas: Canvas) -> None:
         """A lobulated lump in the marrow, and what has leaked."""
-        radius = (3000 * self.volume_ml / (4 * np.pi * self.length)) ** (1 / 3)
+        radius = 0.93 * (3000 * self.volume_ml / (4 * np.pi * self.length)) ** (1 / 3)
         bones = canvas.bones
         reach = 1.6 * radius
         near = np.abs(bones.level - self.level) * 21 < reach * self.length

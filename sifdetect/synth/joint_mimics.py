@@ -89,7 +89,7 @@ class FacetArthropathy:
         return tuple(
             FacetArthropathy(
                 side=side,
-                reach_mm=float(rng.uniform(6, 12)),
+                reach_mm=float(rng.uniform(8, 14)),
                 edema=float(rng.uniform(0.4, 1)) if rng.random() < 0.5 else 0.0,
                 sclerosis=float(rng.uniform(0.4, 1)),
                 margin=SmoothNoise.sample(rng, 7.0),

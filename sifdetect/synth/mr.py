@@ -13,6 +13,7 @@ from sifdetect.synth import material
 from sifdetect.synth.body import Tissue
 from sifdetect.synth.noise import Array, Points, SmoothNoise
 from sifdetect.synth.scene import Scene
+from sifdetect.synth.susceptibility import with_metal
 
 RELAXATION = {
     Tissue.AIR: (1000, 50, 0.0),
@@ -119,6 +120,7 @@ def render(
         signal = _by_physics(scene, points, params, sequence)
     else:
         signal = _by_chance(scene, params.contrast)
+    signal = with_metal(signal, scene.mimics.metal_mm, spacing_mm)
     signal *= 1 + 0.06 * params.texture.at(points)
     signal *= np.exp(params.bias * params.coil.at(points))
     signal = ndimage.gaussian_filter(signal, np.maximum(params.blur_mm / spacing_mm, 0.3))

@@ -9,12 +9,13 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.anatomy import LesionBit
+from sifdetect.anatomy import AnatomyLabel, LesionBit
 from sifdetect.findings import Morphology
 from sifdetect.synth import confounders, fracture, shape, tissue
 from sifdetect.synth.body import BodyParams
 from sifdetect.synth.bones import BoneField
 from sifdetect.synth.displacement import Displacement, displaced
+from sifdetect.synth.material import Material
 from sifdetect.synth.mesh_shape import MeshShape
 from sifdetect.synth.noise import Array, Points
 from sifdetect.volume import Floats, Grid, SacralFrame
@@ -194,9 +195,15 @@ class Scene:
         return np.asarray(np.clip(cortex / (outer - inner), 0, 1))
 
     def anatomy(self) -> NDArray[np.uint8]:
-        """AnatomyLabel values; bones without a label are background."""
+        """AnatomyLabel values; bones without a label are background, cysts widen their cavity."""
         values = self.bones.labels.copy()
         values[values >= shape.FEMUR] = 0
+        lateral = self.bones.lateral
+        cyst = (self.material == Material.CYST) & (self.material_share > 0.5)
+        cyst &= (values > 0) & (values <= AnatomyLabel.SACRAL_ALA_LEFT)
+        values[cyst & (lateral < 0)] = AnatomyLabel.SACRAL_FORAMEN_RIGHT
+        values[cyst & (lateral > 0)] = AnatomyLabel.SACRAL_FORAMEN_LEFT
+        values[cyst & (np.abs(lateral) < 0.9)] = AnatomyLabel.SACRAL_CANAL
         return values
 
     def lesion_bits(self) -> NDArray[np.uint8]:
@@ -225,6 +232,14 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         lesions=fracture.evaluate(case.fracture, material, bones, voxel_mm),
         mimics=confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm)),
     )
+
+
+def mimics_at(case: CaseParams, points: Points, voxel_mm: float) -> confounders.MimicField:
+    """The mimics alone, as they are in the scene at these points."""
+    bones = case.shape.bones(points)
+    if case.displacement is not None:
+        bones, _ = displaced(case.shape, case.fracture, case.displacement, points)
+    return confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm))
 
 
 def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.Host:

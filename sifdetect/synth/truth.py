@@ -24,10 +24,11 @@ from sifdetect.findings import (
     StudyFindings,
 )
 from sifdetect.synth.fracture import FractureParams, Limb, Stage, TransverseLimb
+from sifdetect.synth.mimic_truth import others
 from sifdetect.synth.scene import VISIBLE, CaseParams, points_of, scene_at
 from sifdetect.volume import Floats
 
-VERSION = "3"
+VERSION = "4"
 """Version of the generator; a change of what a seed makes changes it."""
 TRUTH_SPACING_MM = 1.5
 TRUTH_BOX_MM = ((-84.0, -66.0, -102.0), (84.0, 66.0, 66.0))
@@ -55,6 +56,7 @@ def truth_of(params: CaseParams) -> StudyFindings:
         coverage=Coverage(sacrum=1.0, by_level=dict.fromkeys(SacralLevel, 1.0)),
         algorithm=Algorithm(name="sifdetect.synth", version=VERSION),
         fractures=_fractures(params),
+        other_findings=others(params, params.frame.grid(*TRUTH_BOX_MM, TRUTH_SPACING_MM)),
     )
 
 
