@@ -16,6 +16,9 @@ from sifdetect.synth.noise import Array, Deformation, Points
 from sifdetect.synth.shape import BoneField
 from sifdetect.synth.spine import SpineCurve
 
+Place = tuple[float, float, float]
+"""(x, s, v) in the coordinates of the spine's curve, mm."""
+Course = tuple[Place, ...]
 Value = TypeVar("Value", bound=np.generic)
 OWNED = 0.35
 """Strength from which a voxel counts as a mimic's in the truth; the labels' own (scene.VISIBLE)."""
@@ -26,7 +29,10 @@ ALA_MM = np.array([22.0, 24.0, 22.0, 17.0, 12.0, 8.0])
 
 
 class Bendable(Protocol):
-    """What a pelvis must tell, so that straight things can be placed in it."""
+    """What a pelvis must tell, so that things can be placed in it."""
+
+    def bones(self, points: Points) -> BoneField:
+        """The bones at points."""
 
     @property
     def curve(self) -> SpineCurve:
@@ -80,13 +86,22 @@ class Canvas:
         """The points where ``near``, an array of the points' shape, is true."""
         return Patch(self, np.flatnonzero(near))
 
-    def around(self, center: tuple[float, float, float], reach_mm: float) -> Patch:
+    def around(self, center: Place, reach_mm: float) -> Patch:
         """The points within a box about (x, s, v), in the coordinates of the spine's curve."""
         x, s, v = center
         near = np.abs(self.points.x - np.float32(x)) < reach_mm
         near &= np.abs(self.bones.s_mm - np.float32(s)) < reach_mm
         near &= np.abs(self.bones.v_mm - np.float32(v)) < reach_mm
         return self.patch(near)
+
+    def lodged(self, courses: tuple[Course, ...], least_mm: float) -> Course:
+        """The first of some courses whose points all lie so deep in bone, or the deepest."""
+        points = self.pelvic_mm(np.array([place for course in courses for place in course]))
+        depth = self.shape.bones(Points(*points.T.astype(np.float32))).depth_mm
+        ends = np.cumsum([len(course) for course in courses])[:-1]
+        shallowest = [float(part.min()) for part in np.split(depth, ends)]
+        deep = [course for course, d in zip(courses, shallowest, strict=True) if d >= least_mm]
+        return deep[0] if deep else courses[int(np.argmax(shallowest))]
 
     def pelvic_mm(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 3) pelvic-frame positions of (n, 3) places (x, s, v) along the spine's curve."""
@@ -177,7 +192,7 @@ class Patch:
         inside = np.clip(self.depth_mm / self.canvas.voxel_mm + 0.5, 0, 1)
         return np.asarray(inside * ~self.free, dtype=np.float32)
 
-    def from_mm(self, center: tuple[float, float, float]) -> Array:
+    def from_mm(self, center: Place) -> Array:
         """Distance to (x, s, v), in the coordinates of the spine's curve."""
         x, s, v = center
         across = self.points.x - x

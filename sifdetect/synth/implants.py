@@ -55,7 +55,8 @@ class Screws:
                     s + float(rng.normal(6, 3)),
                     deep + float(rng.normal(-8, 3)),
                 )
-                inner = (side * float(rng.uniform(-12, 10)), s + float(rng.normal(0, 2)), deep + 4)
+                past = float(rng.uniform(3, 14) if len(sides) > 1 else rng.uniform(-12, 10))
+                inner = (side * past, s + float(rng.normal(0, 2)), deep + 4)
                 rods.append(Rod(outer, inner, 3.6))
                 rods.append(Rod(outer, (outer[0] + side, outer[1], outer[2]), 6.0))
         return (Screws(Mimic.ILIOSACRAL_SCREW, tuple(rods)),)

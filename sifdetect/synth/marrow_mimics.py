@@ -7,13 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from sifdetect.synth.canvas import Canvas
+from sifdetect.synth.canvas import Canvas, Course, Place
 from sifdetect.synth.material import Material
 from sifdetect.synth.mimic import KIND, Mimic
 from sifdetect.synth.noise import SmoothNoise
-
-Place = tuple[float, float, float]
-"""(x, s, v) in the coordinates of the spine's curve, mm."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class Hemangioma:
 class RedMarrow:
     """Islands of haematopoietic marrow: darker than fat on T1, brighter than muscle."""
 
-    centers_mm: tuple[Place, ...]
+    centers_mm: tuple[tuple[Course, ...], ...]
     radii_mm: tuple[float, ...]
     share: float
     margin: SmoothNoise
@@ -84,22 +81,24 @@ class RedMarrow:
 
     @staticmethod
     def sample(rng: np.random.Generator) -> tuple[RedMarrow, ...]:
-        """Draw two to five islands, often on both sides alike."""
+        """Draw one to six islands, often on both sides alike."""
         centers, radii = [], []
         for _ in range(int(rng.integers(1, 4))):
-            x, s, v = in_bone(rng)
+            places = candidates(rng)
             size = float(rng.uniform(6, 14))
-            centers.append((x, s, v))
+            centers.append(places)
             radii.append(size)
             if rng.random() < 0.6:
-                centers.append((-x, s + float(rng.normal(0, 3)), v))
+                down = float(rng.normal(0, 3))
+                centers.append(tuple(((-x, s + down, v),) for ((x, s, v),) in places))
                 radii.append(size * float(rng.uniform(0.7, 1.2)))
         share = float(rng.uniform(0.6, 0.95))
         return (RedMarrow(tuple(centers), tuple(radii), share, SmoothNoise.sample(rng, 7.0)),)
 
     def paint(self, canvas: Canvas) -> None:
         """Ill-defined lumps in the marrow."""
-        for center, radius in zip(self.centers_mm, self.radii_mm, strict=True):
+        for places, radius in zip(self.centers_mm, self.radii_mm, strict=True):
+            (center,) = canvas.lodged(places, 2.0)
             patch = canvas.around(center, radius * 1.6)
             bent = radius * np.clip(1 + 0.35 * self.margin.at(patch.points), 0.4, 1.6)
             inside = np.clip(0.5 - (patch.from_mm(center) - bent) / 4, 0, 1)
@@ -152,7 +151,7 @@ class RadiationField:
 class BoneIsland:
     """A dense, spiculated island of cortical bone in the marrow."""
 
-    center_mm: Place
+    places_mm: tuple[Course, ...]
     radius_mm: float
     spicules: SmoothNoise
     mimic: Mimic = Mimic.BONE_ISLAND
@@ -164,17 +163,18 @@ class BoneIsland:
 
     @staticmethod
     def sample(rng: np.random.Generator) -> tuple[BoneIsland, ...]:
-        """Draw one to three of 2 to 6 mm radius."""
+        """Draw one to three of 2.5 to 7 mm radius."""
         return tuple(
-            BoneIsland(in_bone(rng), float(rng.uniform(2, 6)), SmoothNoise.sample(rng, 3.0))
+            BoneIsland(candidates(rng), float(rng.uniform(2.5, 7)), SmoothNoise.sample(rng, 3.0))
             for _ in range(some(rng))
         )
 
     def paint(self, canvas: Canvas) -> None:
         """A lump with a brush border."""
-        patch = canvas.around(self.center_mm, self.radius_mm * 2)
+        (center,) = canvas.lodged(self.places_mm, 2.5)
+        patch = canvas.around(center, self.radius_mm * 2)
         radius = self.radius_mm * np.clip(1 + 0.45 * self.spicules.at(patch.points), 0.4, 1.9)
-        outside = patch.from_mm(self.center_mm) - radius
+        outside = patch.from_mm(center) - radius
         patch.fill(Material.BONE_ISLAND, patch.filled(outside) * patch.bone)
 
 
@@ -196,6 +196,11 @@ def in_bone(rng: np.random.Generator) -> Place:
         s = 39 - 22 * along + float(rng.uniform(-15, 15))
         return side * (60 + 25 * along), s, -20 + 26 * along + float(rng.uniform(-6, 6))
     return side * float(rng.uniform(0, 18)), float(rng.uniform(-33, -13)), float(rng.uniform(-8, 8))
+
+
+def candidates(rng: np.random.Generator) -> tuple[Course, ...]:
+    """Some places, of which the first that lies in bone is to be taken (Canvas.lodged)."""
+    return tuple((in_bone(rng),) for _ in range(6))
 
 
 def some(rng: np.random.Generator) -> int:

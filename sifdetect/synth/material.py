@@ -70,7 +70,7 @@ COMPOSITION = {
     Material.CALLUS: (0.2, 0.3, 0.0, 0.5),
     Material.DETRITUS: (0.0, 0.4, 0.6, 0.0),
     Material.TRABECULA: (0.25, 0.1, 0.0, 0.65),
-    Material.VESSEL: (0.3, 0.3, 0.4, 0.0),
+    Material.VESSEL: (0.4, 0.4, 0.2, 0.0),
 }
 """Shares of fat, cells, free fluid and what gives no signal; own estimates, but that red marrow is
 about half fat in the elderly (Vogler and Murphy 1988, Radiology: 40 % in young red marrow)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sifdetect.synth.canvas import Canvas, Patch
+from sifdetect.synth.canvas import Canvas, Patch, ala_mm
 from sifdetect.synth.material import Material
 from sifdetect.synth.mimic import KIND, SACROILIAC_EDEMA, Mimic
 from sifdetect.synth.noise import Array, SmoothNoise
@@ -137,8 +137,11 @@ def below_joint_mm(patch: Patch) -> Array:
     """Depth below the sacroiliac surface of sacrum or ilium, about; 99 outside both."""
     sacrum = patch.of(patch.canvas.bones.sacrum_mm)
     wing = patch.of(patch.canvas.bones.wing_mm)
-    in_sacrum = np.maximum(-sacrum, wing - 5)
-    return np.where(patch.sacral, in_sacrum, np.where(patch.hip, sacrum - 2.5, 99.0))
+    medial = (3 - np.abs(patch.lateral)) * ala_mm(patch.level) - 14
+    in_sacrum = np.maximum(np.maximum(-sacrum, wing - 5), medial)
+    beyond = np.maximum(np.maximum(patch.v_mm - 5, -32 - patch.v_mm), 0)
+    below = np.where(patch.sacral, in_sacrum, np.where(patch.hip, sacrum - 2.5, 99.0))
+    return np.asarray(below + beyond)
 
 
 def sides(rng: np.random.Generator) -> tuple[int, ...]:

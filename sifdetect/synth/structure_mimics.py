@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sifdetect.synth.canvas import Canvas, ala_mm, capsule_mm, level_mm
+from sifdetect.synth.canvas import Canvas, Course, ala_mm, capsule_mm, level_mm
 from sifdetect.synth.material import Material
 from sifdetect.synth.mimic import KIND, Mimic
 from sifdetect.synth.noise import Points, SmoothNoise
@@ -79,11 +79,11 @@ class NutrientChannel:
     """A thin, bent, smooth tube with a vessel in it, in an ala or in an iliac wing.
 
     Attributes:
-        corners_mm: its course as (x, s, v) in the coordinates of the spine's curve.
+        courses_mm: its corners; the first course that lies in bone is taken.
         wall: strength of its cortical wall, 0–1.
     """
 
-    corners_mm: tuple[tuple[float, float, float], ...]
+    courses_mm: tuple[Course, ...]
     radius_mm: float
     wall: float
     mimic: Mimic = Mimic.NUTRIENT_CHANNEL
@@ -96,18 +96,21 @@ class NutrientChannel:
     @staticmethod
     def sample(rng: np.random.Generator) -> tuple[NutrientChannel, ...]:
         """Draw one to three; radii of 0.5 to 1.2 mm, own estimate."""
-        return tuple(
-            NutrientChannel(
-                corners_mm=_alar_course(rng) if rng.random() < 0.6 else _iliac_course(rng),
-                radius_mm=float(rng.uniform(0.5, 1.2)),
-                wall=float(rng.uniform(0.2, 0.8)),
+        channels = []
+        for _ in range(int(rng.integers(1, 4))):
+            course = _alar_course if rng.random() < 0.6 else _iliac_course
+            channels.append(
+                NutrientChannel(
+                    courses_mm=tuple(course(rng) for _ in range(5)),
+                    radius_mm=float(rng.uniform(0.5, 1.2)),
+                    wall=float(rng.uniform(0.2, 0.8)),
+                )
             )
-            for _ in range(int(rng.integers(1, 4)))
-        )
+        return tuple(channels)
 
     def paint(self, canvas: Canvas) -> None:
         """Capsules one after another, as faint as they are thin."""
-        corners = np.array(self.corners_mm)
+        corners = np.array(canvas.lodged(self.courses_mm, 0.5))
         middle, reach = corners.mean(axis=0), float(np.abs(corners - corners.mean(axis=0)).max())
         center = (float(middle[0]), float(middle[1]), float(middle[2]))
         patch = canvas.around(center, reach + 4)
@@ -178,7 +181,7 @@ class PhysealRemnant:
         patch.fill(Material.PHYSIS, share)
 
 
-def _alar_course(rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
+def _alar_course(rng: np.random.Generator) -> Course:
     """From the ventral face of an ala backwards and outwards."""
     side = float(rng.choice([-1, 1]))
     x, s, v = float(rng.uniform(30, 42)), float(rng.uniform(8, 45)), float(rng.uniform(-6, 2))
@@ -190,7 +193,7 @@ def _alar_course(rng: np.random.Generator) -> tuple[tuple[float, float, float], 
     return tuple(corners)
 
 
-def _iliac_course(rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
+def _iliac_course(rng: np.random.Generator) -> Course:
     """Within the iliac wing, along it."""
     side, along = float(rng.choice([-1, 1])), float(rng.uniform(0, 0.3))
     height, tilt = float(rng.uniform(-14, 14)), float(rng.uniform(-25, 25))

@@ -1,4 +1,4 @@
-"""What metal does to an MR image: a void larger than itself, a bright rim, shifted surroundings."""
+"""What metal does to an MR image: a void larger than itself, a bright rim on one side, a shift."""
 
 from __future__ import annotations
 
@@ -29,12 +29,23 @@ def with_metal(image: Array, metal_mm: Array | None, spacing_mm: NDArray[np.floa
         return image
     distance = np.maximum(metal_mm.reshape(-1)[where], 0)
     index = np.stack(np.unravel_index(where, image.shape)).astype(np.float32)
+    ahead = _along_readout(metal_mm, index)
     index[0] += SHIFT_MM * np.exp(-distance / FADE_MM) / spacing_mm[0]
     near = ndimage.map_coordinates(image, index, order=1, mode="nearest")
     bright = 1.4 * float(np.percentile(near, 90))
-    rim = np.exp(-(((distance - VOID_MM - 1.2) / 1.0) ** 2))
+    rim = np.exp(-(((distance - VOID_MM - 1.2) / 1.0) ** 2)) * np.clip(0.3 + ahead, 0, 1)
     near = near + (bright - near) * 0.7 * rim
     near = near * np.clip((distance - VOID_MM) / 1.5 + 0.5, 0.02, 1)
     result = image.copy()
     result.reshape(-1)[where] = near
     return result
+
+
+def _along_readout(metal_mm: Array, index: Array) -> Array:
+    """1 where the distance grows along the readout as fast as it can, below 0 where it shrinks."""
+    steps = [
+        ndimage.map_coordinates(metal_mm, index + offset, order=0, mode="nearest")
+        for offset in np.array([[[1.0], [0], [0]], [[-1.0], [0], [0]]])
+    ]
+    slope = steps[0] - steps[1]
+    return np.asarray(slope / max(float(np.abs(slope).max()), 1e-3))

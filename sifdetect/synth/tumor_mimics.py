@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from sifdetect.synth.canvas import Canvas
-from sifdetect.synth.marrow_mimics import Place, in_bone, some
+from sifdetect.synth.canvas import Canvas, Course, Place
+from sifdetect.synth.marrow_mimics import candidates, in_bone, some
 from sifdetect.synth.material import Material
 from sifdetect.synth.mimic import KIND, Mimic
 from sifdetect.synth.noise import SmoothNoise
@@ -20,13 +20,14 @@ class Metastasis:
 
     Attributes:
         mimic: LYTIC_METASTASIS, BLASTIC_METASTASIS or INFILTRATION.
+        places_mm: of its middle; the first that lies in bone is taken.
         extension_mm: how far it breaks through the cortex, 0 where it respects it.
         halo_mm: width of the edema around it, 0 without.
         patchy: how uneven it is, 0–1.
     """
 
     mimic: Mimic
-    center_mm: Place
+    places_mm: tuple[Course, ...]
     radius_mm: float
     extension_mm: float
     halo_mm: float
@@ -84,9 +85,10 @@ class Metastasis:
     def paint(self, canvas: Canvas) -> None:
         """A lump with an irregular margin; lytic ones take the cortex, the others leave it."""
         reach = self.radius_mm * 1.6 + self.halo_mm
-        patch = canvas.around(self.center_mm, reach)
+        (center,) = canvas.lodged(self.places_mm, 3.0)
+        patch = canvas.around(center, reach)
         radius = self.radius_mm * np.clip(1 + 0.3 * self.margin.at(patch.points), 0.5, 1.5)
-        outside = patch.from_mm(self.center_mm) - radius
+        outside = patch.from_mm(center) - radius
         soft = {Mimic.INFILTRATION: 3.5}.get(self.mimic, 1.0)
         inside = np.clip(0.5 - outside / (soft + canvas.voxel_mm), 0, 1)
         inside = inside * (1 - self.patchy * np.clip(self.texture.at(patch.points), 0, 1))
@@ -150,7 +152,7 @@ def _metastasis(
 ) -> Metastasis:
     return Metastasis(
         mimic=mimic,
-        center_mm=in_bone(rng),
+        places_mm=candidates(rng),
         radius_mm=radius_mm,
         extension_mm=extension_mm,
         halo_mm=float(rng.uniform(2, 6)) if rng.random() < 0.5 else 0.0,
