@@ -1,117 +1,123 @@
-"""What looks like a fracture and is none: joint edema, masses, bone islands, joint sclerosis."""
+"""What looks like a fracture and is none: which mimics a case has, and what they are at points."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.synth.material import Material
-from sifdetect.synth.noise import Array, Points, SmoothNoise
+from sifdetect.synth.canvas import Bendable, Canvas, Lesion
+from sifdetect.synth.implants import CementDeposit, HipProsthesis, Screws
+from sifdetect.synth.joint_mimics import EndPlateChange, FacetArthropathy, Vacuum
+from sifdetect.synth.marrow_mimics import BoneIsland, Hemangioma, RadiationField, RedMarrow
+from sifdetect.synth.mimic import RATE, USUAL_BUDGET, Mimic
+from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.sacroiliac_mimics import SacroiliacDisease
 from sifdetect.synth.shape import BoneField
+from sifdetect.synth.structure_mimics import NutrientChannel, PhysealRemnant, TarlovCyst
+from sifdetect.synth.tumor_mimics import Metastasis, Myeloma
 
-
-@dataclass(frozen=True)
-class Ball:
-    """A round lesion in bone, pelvic frame."""
-
-    center_mm: tuple[float, float, float]
-    radius_mm: float
-    sclerotic: bool
+DRAW: dict[Mimic, Callable[[np.random.Generator], tuple[Lesion, ...]]] = {
+    Mimic.SACROILIITIS: SacroiliacDisease.sacroiliitis,
+    Mimic.SACROILIAC_DEGENERATION: SacroiliacDisease.degeneration,
+    Mimic.END_PLATE_CHANGE: EndPlateChange.sample,
+    Mimic.FACET_ARTHROPATHY: FacetArthropathy.sample,
+    Mimic.RED_MARROW: RedMarrow.sample,
+    Mimic.RADIATION: RadiationField.sample,
+    Mimic.HEMANGIOMA: Hemangioma.sample,
+    Mimic.BONE_ISLAND: BoneIsland.sample,
+    Mimic.NUTRIENT_CHANNEL: NutrientChannel.sample,
+    Mimic.PHYSEAL_REMNANT: PhysealRemnant.sample,
+    Mimic.LYTIC_METASTASIS: Metastasis.lytic,
+    Mimic.BLASTIC_METASTASIS: Metastasis.blastic,
+    Mimic.INFILTRATION: Metastasis.infiltration,
+    Mimic.MYELOMA: Myeloma.sample,
+    Mimic.TARLOV_CYST: TarlovCyst.sample,
+    Mimic.VACUUM: Vacuum.sample,
+    Mimic.CEMENT: CementDeposit.sample,
+    Mimic.HIP_PROSTHESIS: HipProsthesis.sample,
+    Mimic.ILIOSACRAL_SCREW: Screws.iliosacral,
+    Mimic.PEDICLE_SCREWS: Screws.pedicle,
+}
+"""How each mimic is drawn, in the order in which they are painted."""
 
 
 @dataclass(frozen=True)
 class ConfounderParams:
-    """Mimics of one case; a side is +1 left, -1 right."""
+    """Mimics of one case, in the order in which they are painted."""
 
-    joint_edema: tuple[int, ...]
-    joint_sclerosis: tuple[int, ...]
-    joint_level: float
-    joint_depth_mm: float
-    masses: tuple[Ball, ...]
-    islands: tuple[Ball, ...]
-    vacuum: bool
-    margin: SmoothNoise
+    lesions: tuple[Lesion, ...] = ()
 
     @staticmethod
     def sample(rng: np.random.Generator, share: float) -> ConfounderParams:
-        """Draw mimics; each kind occurs in about ``share`` of the cases."""
+        """Draw mimics; each kind occurs with RATE, scaled by ``share`` over the usual budget.
 
-        def sides() -> tuple[int, ...]:
-            return tuple(s for s in (-1, 1) if rng.random() < 0.7) if rng.random() < share else ()
+        Each kind has a stream of its own: what one draws never changes another.
+        """
+        lesions: list[Lesion] = []
+        for mimic, draw in DRAW.items():
+            stream = np.random.default_rng(int(rng.integers(2**62)))
+            if stream.random() < min(RATE[mimic] * share / USUAL_BUDGET, 1.0):
+                lesions += draw(stream)
+        return ConfounderParams(tuple(lesions))
 
-        masses = tuple(_ball(rng, 7, 20) for _ in range(int(rng.random() < share)))
-        islands = tuple(_ball(rng, 2, 6) for _ in range(int(rng.poisson(2 * share))))
-        return ConfounderParams(
-            joint_edema=sides(),
-            joint_sclerosis=sides(),
-            joint_level=float(rng.uniform(0.6, 2.2)),
-            joint_depth_mm=float(rng.uniform(3, 9)),
-            masses=masses,
-            islands=islands,
-            vacuum=bool(rng.random() < share),
-            margin=SmoothNoise.sample(rng, 8.0),
-        )
+    @staticmethod
+    def only(mimic: Mimic, rng: np.random.Generator) -> ConfounderParams:
+        """Draw one kind and nothing else."""
+        return ConfounderParams(DRAW[mimic](rng))
+
+    @property
+    def mimics(self) -> frozenset[Mimic]:
+        """The kinds that the case has."""
+        return frozenset(lesion.mimic for lesion in self.lesions)
 
 
 @dataclass(frozen=True)
 class MimicField:
-    """Mimics at a set of points.
+    """Mimics at a set of points, arrays of the points' shape.
 
     Attributes:
         edema, sclerosis: strengths, 0–1.
-        mass: True where labelled as a mass.
+        mass, cement: True where labelled as such.
         material: Material values; ``share`` is the part of each voxel that it takes, 0–1.
+        owner: number of the mimic that a voxel belongs to (its place in ``lesions``, from 1).
+        metal_mm: distance to metal, up to 20 mm; None where there is none.
     """
 
     edema: Array
     sclerosis: Array
-    mass_strength: Array
     mass: NDArray[np.bool_]
+    cement: NDArray[np.bool_]
     material: NDArray[np.uint8]
     share: Array
+    owner: NDArray[np.uint8]
+    metal_mm: Array | None
 
 
-def evaluate(params: ConfounderParams, points: Points, bones: BoneField) -> MimicField:
+@dataclass(frozen=True)
+class Host:
+    """The pelvis that bears the mimics: its bends, and its left hip joint's centre, mm."""
+
+    shape: Bendable
+    hip_center_mm: NDArray[np.float64]
+    voxel_mm: float
+
+
+def evaluate(params: ConfounderParams, points: Points, bones: BoneField, host: Host) -> MimicField:
     """All mimics at points in the pelvic frame."""
-    shape = points.x.shape
-    bone = (bones.labels > 0) & (bones.depth_mm > 0)
-    margin = params.margin.at(points)
-    edema, sclerosis = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    from_joint = np.maximum(np.abs(3 - np.abs(bones.lateral)) * 18, np.abs(bones.sacrum_mm + 1) - 4)
-    place = np.exp(-(((bones.level - params.joint_level) / 0.7) ** 2))
-    reach = params.joint_depth_mm * (1 + 0.4 * margin) * place
-    strength = np.clip(1.5 - from_joint / np.maximum(reach, 0.5), 0, 1) * bone
-    for side in params.joint_edema:
-        edema = np.maximum(edema, strength * (np.sign(points.x) == side))
-    for side in params.joint_sclerosis:
-        sclerosis = np.maximum(sclerosis, strength * (np.sign(points.x) == side))
-    mass_strength = np.zeros(shape, np.float32)
-    for ball in params.masses:
-        inside = np.clip((ball.radius_mm - _from(ball, points)) / 2 + 0.2 * margin, 0, 1) * bone
-        mass_strength = np.maximum(mass_strength, inside)
-        if ball.sclerotic:
-            sclerosis = np.maximum(sclerosis, inside * 0.9)
-    for ball in params.islands:
-        island = np.clip(ball.radius_mm - _from(ball, points), 0, 1) * bone
-        sclerosis = np.maximum(sclerosis, island)
+    canvas = Canvas(points, bones, host.shape, host.hip_center_mm, host.voxel_mm)
+    for number, lesion in enumerate(params.lesions, start=1):
+        canvas.number = number
+        lesion.paint(canvas)
     return MimicField(
-        edema.astype(np.float32),
-        sclerosis.astype(np.float32),
-        mass_strength.astype(np.float32),
-        mass_strength > 0.4,
-        np.full(shape, Material.NONE, dtype=np.uint8),
-        np.zeros(shape, dtype=np.float32),
+        edema=canvas.edema,
+        sclerosis=canvas.sclerosis,
+        mass=canvas.mass,
+        cement=canvas.cement,
+        material=canvas.material,
+        share=canvas.share,
+        owner=canvas.owner,
+        metal_mm=canvas.metal_mm,
     )
-
-
-def _ball(rng: np.random.Generator, smallest: float, largest: float) -> Ball:
-    center = (float(rng.uniform(-50, 50)), float(rng.uniform(-50, 5)), float(rng.uniform(-80, -5)))
-    return Ball(center, float(rng.uniform(smallest, largest)), bool(rng.random() < 0.4))
-
-
-def _from(ball: Ball, points: Points) -> Array:
-    x, y, z = ball.center_mm
-    distance = np.sqrt((points.x - x) ** 2 + (points.y - y) ** 2 + (points.z - z) ** 2)
-    return np.asarray(distance, dtype=np.float32)

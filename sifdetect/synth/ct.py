@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sifdetect.synth.body import Tissue
+from sifdetect.synth.material import HU
 from sifdetect.synth.noise import Array, Points, SmoothNoise
 from sifdetect.synth.scene import Scene
 
@@ -107,11 +108,9 @@ def render(
     bone += 220.0 * around
     bone += scene.disc_remnant * (75 - bone)
     bone += EDEMA_HU * scene.edema + SCLEROSIS_HU * scene.sclerosis
-    lytic = scene.mimics.mass_strength * (scene.sclerosis < 0.2)
-    bone += lytic * (45 - bone)
     bone += scene.lesions.lucency * (-20 - bone) * 0.95
     share = scene.bone_share
-    hu = _soft_tissue(scene, params) * (1 - share) + bone * share
+    hu = scene.filled(_soft_tissue(scene, params) * (1 - share) + bone * share, HU)
     sigma = np.maximum(params.sharpness_mm / spacing_mm, 0.3)
     sigma[2] = max(sigma[2], 0.35 * params.slice_mm / spacing_mm[2])
     hu = ndimage.gaussian_filter(hu, sigma)

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sifdetect.anatomy import MrWeighting
+from sifdetect.synth import material
 from sifdetect.synth.body import Tissue
 from sifdetect.synth.noise import Array, Points, SmoothNoise
 from sifdetect.synth.scene import Scene
+from sifdetect.synth.susceptibility import with_metal
 
 RELAXATION = {
     Tissue.AIR: (1000, 50, 0.0),
@@ -118,6 +120,7 @@ def render(
         signal = _by_physics(scene, points, params, sequence)
     else:
         signal = _by_chance(scene, params.contrast)
+    signal = with_metal(signal, scene.mimics.metal_mm, spacing_mm)
     signal *= 1 + 0.06 * params.texture.at(points)
     signal *= np.exp(params.bias * params.coil.at(points))
     signal = ndimage.gaussian_filter(signal, np.maximum(params.blur_mm / spacing_mm, 0.3))
@@ -147,13 +150,15 @@ def _by_physics(scene: Scene, points: Points, params: MrParams, sequence: Sequen
     water, swollen = (_one(values, sequence) for values in (MARROW_WATER, EDEMA_WATER))
     share = np.clip(params.fat_fraction + 0.1 * params.islands.at(points), 0.1, 0.97)
     plain = share * fat + (1 - share) * water
-    wet = np.clip(scene.edema + scene.mimics.mass_strength, 0, 1) * 0.85
+    wet = np.clip(scene.edema, 0, 1) * 0.85
     soaked = plain * (1 - wet) + wet * swollen
     soaked *= 1 - 0.7 * scene.sclerosis
     soaked += scene.disc_remnant * (0.7 * float(signal[Tissue.DISC]) - soaked)
     gap = _one((1200.0, 25.0, 0.4), sequence)
     soaked = soaked * (1 - scene.lesions.lucency) + gap * scene.lesions.lucency
     image = _mixed(scene, soft, soaked, float(signal[Tissue.CORTEX]))
+    cells, fluid = (_one(values, sequence) for values in (material.CELLS, material.FLUID))
+    image = scene.filled(image, material.signals(fat=fat, cells=cells, fluid=fluid, void=0.02))
     scale = max(float(signal[Tissue.MUSCLE]), fat, water, 1e-3)
     return np.asarray(image / scale, dtype=np.float32)
 
@@ -167,13 +172,16 @@ def _by_chance(scene: Scene, contrast: tuple[float, ...]) -> Array:
     if abs(marrow - around) < 0.2:
         table[Tissue.MUSCLE] = marrow + 0.3 if marrow < 0.5 else marrow - 0.3
     bright = max(float(table[-2]), float(marrow) + 0.25)
-    wet = np.clip(scene.edema + scene.mimics.mass_strength, 0, 1) * 0.85
+    wet = np.clip(scene.edema, 0, 1) * 0.85
     inside = marrow + (bright - marrow) * wet
     inside = inside + scene.disc_remnant * (float(table[Tissue.DISC]) - inside)
     inside = inside * (1 - 0.8 * scene.lesions.lucency) * (1 - 0.6 * scene.sclerosis)
     soft = table[: len(Tissue)].copy()
     soft[[Tissue.MARROW, Tissue.CORTEX]] = soft[Tissue.MUSCLE]
-    return _mixed(scene, soft, inside, float(table[Tissue.CORTEX]))
+    image = _mixed(scene, soft, inside, float(table[Tissue.CORTEX]))
+    fluid, void = float(table[Tissue.CSF]), float(table[Tissue.CORTEX])
+    put = material.signals(fat=float(table[Tissue.FAT]), cells=bright, fluid=fluid, void=void)
+    return scene.filled(image, put)
 
 
 def _mixed(scene: Scene, soft: Array, marrow: Array, cortex: float) -> Array:

@@ -9,13 +9,14 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.anatomy import LesionBit
+from sifdetect.anatomy import AnatomyLabel, LesionBit
 from sifdetect.findings import Morphology
 from sifdetect.synth import anterior_ring, confounders, fracture, lesions, shape, tissue
 from sifdetect.synth.anterior_ring import AnteriorRing
 from sifdetect.synth.body import BodyParams
 from sifdetect.synth.bones import BoneField
 from sifdetect.synth.displacement import Displacement, displaced
+from sifdetect.synth.material import Material
 from sifdetect.synth.mesh_shape import MeshShape
 from sifdetect.synth.noise import Array, Points
 from sifdetect.volume import Floats, Grid, SacralFrame
@@ -116,7 +117,7 @@ def sample_case(
     """Draw a patient from a seed.
 
     Args:
-        mimics: share of the cases with each kind of mimic.
+        mimics: budget of mimics; 0.25 gives some to about half of the cases.
         tilt_deg: standard deviation of the rotation in the scanner.
         sources: real bones to vary; the bones are procedural where there are none.
     """
@@ -167,6 +168,25 @@ class Scene:
         return np.maximum(self.lesions.sclerosis, self.mimics.sclerosis)
 
     @property
+    def material(self) -> NDArray[np.uint8]:
+        """Material that takes ``material_share`` of each voxel, whatever lies there otherwise."""
+        return self.mimics.material
+
+    @property
+    def material_share(self) -> Array:
+        """Share of each voxel that its material takes, 0–1."""
+        return self.mimics.share
+
+    def filled(self, image: Array, by_material: Array) -> Array:
+        """An image with the materials in it; ``by_material`` (n,) has a value for each."""
+        where = np.flatnonzero(self.material_share)
+        result = image.copy()
+        flat, share = result.reshape(-1), self.material_share.reshape(-1)[where]
+        put = by_material[self.material.reshape(-1)[where]]
+        flat[where] += share * (put - flat[where])
+        return result
+
+    @property
     def bone_share(self) -> Array:
         """Share of each voxel that is bone, 0–1, by the distance to the bone's surface."""
         return np.asarray(np.clip(self.bones.depth_mm / self.voxel_mm + 0.5, 0, 1))
@@ -180,9 +200,15 @@ class Scene:
         return np.asarray(np.clip(cortex / (outer - inner), 0, 1))
 
     def anatomy(self) -> NDArray[np.uint8]:
-        """AnatomyLabel values; bones without a label are background."""
+        """AnatomyLabel values; bones without a label are background, cysts widen their cavity."""
         values = self.bones.labels.copy()
         values[values >= shape.FEMUR] = 0
+        lateral = self.bones.lateral
+        cyst = (self.material == Material.CYST) & (self.material_share > 0.5)
+        cyst &= (values > 0) & (values <= AnatomyLabel.SACRAL_ALA_LEFT)
+        values[cyst & (lateral < 0)] = AnatomyLabel.SACRAL_FORAMEN_RIGHT
+        values[cyst & (lateral > 0)] = AnatomyLabel.SACRAL_FORAMEN_LEFT
+        values[cyst & (np.abs(lateral) < 0.9)] = AnatomyLabel.SACRAL_CANAL
         return values
 
     def lesion_bits(self) -> NDArray[np.uint8]:
@@ -192,6 +218,7 @@ class Scene:
         bits[self.lesions.line] |= np.uint8(LesionBit.FRACTURE_LINE)
         bits[self.sclerosis > VISIBLE] |= np.uint8(LesionBit.SCLEROSIS)
         bits[self.mimics.mass] |= np.uint8(LesionBit.MASS_LIKE)
+        bits[self.mimics.cement] |= np.uint8(LesionBit.CEMENT)
         return bits
 
 
@@ -211,8 +238,21 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         cortex_mm=tissue.cortex_mm(case.body, points, bones),
         disc_remnant=tissue.disc_remnant(case.body, points, bones),
         lesions=broken,
-        mimics=confounders.evaluate(case.confounders, points, bones),
+        mimics=confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm)),
     )
+
+
+def mimics_at(case: CaseParams, points: Points, voxel_mm: float) -> confounders.MimicField:
+    """The mimics alone, as they are in the scene at these points."""
+    bones = case.shape.bones(points)
+    if case.displacement is not None:
+        bones, _ = displaced(case.shape, case.fracture, case.displacement, points)
+    return confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm))
+
+
+def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.Host:
+    femora = bones.femora if isinstance(bones, MeshShape) else bones.hip
+    return confounders.Host(bones, femora.center_mm, voxel_mm)
 
 
 def points_of(case: CaseParams, grid: Grid) -> Points:

@@ -28,6 +28,7 @@ from sifdetect.findings import (
 )
 from sifdetect.synth.displacement import TRANSLATED_MM, Part, body_depth_mm
 from sifdetect.synth.fracture import FractureParams, Stage
+from sifdetect.synth.mimic_truth import others
 from sifdetect.synth.scene import VISIBLE, CaseParams, points_of, scene_at
 from sifdetect.synth.sheets import Course, Limb, Sheet
 from sifdetect.volume import Floats, SacralFrame
@@ -76,7 +77,7 @@ def truth_of(params: CaseParams) -> StudyFindings:
         coverage=Coverage(sacrum=1.0, by_level=dict.fromkeys(SacralLevel, 1.0)),
         algorithm=Algorithm(name="sifdetect.synth", version=VERSION),
         fractures=_fractures(params),
-        other_findings=_rami(params),
+        other_findings=(*_rami(params), *_mimics(params)),
     )
 
 
@@ -142,6 +143,10 @@ def ffp_of(params: CaseParams) -> FfpType | None:
         return FfpType.IIA
     crushed = all(limb.lineless or limb.course is Course.RIM for limb in fracture.limbs)
     return FfpType.IIB if crushed and fracture.transverse is None else FfpType.IIC
+
+
+def _mimics(params: CaseParams) -> tuple[OtherFinding, ...]:
+    return others(params, params.frame.grid(*TRUTH_BOX_MM, TRUTH_SPACING_MM))
 
 
 def _rami(params: CaseParams) -> tuple[OtherFinding, ...]:
