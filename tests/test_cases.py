@@ -15,10 +15,11 @@ import pytest
 from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.cli import main
 from sifdetect.dicom.read import read_studies
+from sifdetect.dicom.vendor_styles import STYLES
 from sifdetect.errors import UsageError
 from sifdetect.findings import Morphology, from_json
 from sifdetect.learn import cases
-from sifdetect.learn.cases import as_scanned, write_cases, write_study
+from sifdetect.learn.cases import as_scanned, headers_of, write_cases, write_study
 from sifdetect.learn.dataset import Pool, Rendered
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
 from sifdetect.volume import Grid, Volume
@@ -55,6 +56,36 @@ def test_axial_slices_look_as_they_do_on_a_viewer() -> None:
     assert axes[2, 0] > 0
     assert axes[1, 1] > 0
     assert axes[0, 2] > 0
+
+
+@pytest.mark.parametrize("position", ["HFS", "FFS", "HFP", "FFP"])
+def test_how_the_patient_lies_moves_no_voxel(position: str) -> None:
+    """Other order of slices, rows and columns, the same value at the same place."""
+    volume = case().volumes[0]
+    stored = as_scanned(volume, position)
+    assert stored.resampled(volume.grid).values == pytest.approx(volume.values, abs=0.01)
+    assert (stored.grid.affine_lps_mm[2, 0] > 0) == position.startswith("HF")
+    assert (stored.grid.affine_lps_mm[0, 2] > 0) == position.endswith("S")
+
+
+def test_seeds_differ_in_style_and_every_study_says_that_it_is_synthetic() -> None:
+    """All styles come up on CT and on MR; no name, number or company of anybody."""
+    made = [headers_of(replace(case(), params=replace(case().params, seed=s))) for s in range(20)]
+    for series in range(3):
+        styles = [headers[series].style for headers in made]
+        assert {style.name for style in styles if style is not None} == set(STYLES)
+    assert len({headers[0].date for headers in made}) > 10
+    assert all("SYNTHETIC" in header.patient_name for headers in made for header in headers)
+
+
+def test_the_same_seed_writes_the_same_study(tmp_path: Path) -> None:
+    """Byte for byte, on whatever day."""
+    for name in ("a", "b"):
+        write_study(case(), tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) > 20
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_a_written_study_is_read_as_what_it_is(tmp_path: Path) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.anatomy import AnatomyLabel
+from sifdetect.anatomy import AnatomyLabel, Modality
+from sifdetect.dicom.vendor_styles import STYLES
 from sifdetect.dicom.write import SeriesHeader, write_series
 from sifdetect.errors import UsageError
 from sifdetect.findings import StudyFindings, to_json
@@ -34,6 +38,14 @@ FORMATS = ("dicom", "nifti")
 POOLS = {"region": render_region, "localizer": render_localizer}
 """Samples for training, by the task of the network: all sequences on its grid, with the labels."""
 
+POSITIONS = {
+    Modality.CT: ("HFS", "HFS", "FFS"),
+    Modality.MR: ("HFS", "FFS", "FFS", "HFS", "HFP"),
+}
+"""Patient Position (0018,5100), as often as named; prone on MR alone: CT shows the table."""
+
+T = TypeVar("T")
+_FIRST_DAY = datetime(2021, 1, 4, 7, 30)
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -91,40 +103,72 @@ def write_pools(
 def write_study(case: SyntheticCase, folder: Path) -> StudyFindings:
     """Write the case as one DICOM study, all its series in one frame of reference, into ``folder``.
 
+    The seed decides which style of scanner fills the headers (``dicom/vendor_styles.py``), how the
+    patient lay, and a day on which nothing happened.
+
     Returns:
         the truth, with the study's UID.
     """
+    headers = headers_of(case)
+    for volume, header in zip(case.volumes, headers, strict=True):
+        write_series(as_scanned(volume, header.patient_position), folder, header=header)
+    return replace(case.truth, study_instance_uid=headers[0].study_instance_uid)
+
+
+def headers_of(case: SyntheticCase) -> list[SeriesHeader]:
+    """What each series of the case says of itself, drawn from a stream that no image uses."""
     name = f"synthetic-{case.params.seed}"
-    header = SeriesHeader(
+    rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
+    day = _FIRST_DAY + timedelta(days=int(rng.integers(1500)), minutes=int(rng.integers(600)))
+    styles = {modality: _picked(rng, tuple(STYLES.values())) for modality in Modality}
+    positions = {modality: _picked(rng, POSITIONS[modality]) for modality in Modality}
+    common = SeriesHeader(
         seed=name,
         patient_name=f"SYNTHETIC^{case.params.seed}",
         patient_id=name.upper(),
         patient_sex="F",
+        date=day.strftime("%Y%m%d"),
+        time=day.strftime("%H%M%S"),
     )
-    for number, volume in enumerate(case.volumes, start=1):
-        described = volume.modality.value if volume.weighting is None else volume.weighting.value
-        numbered = replace(header, series_number=number, series_description=described)
-        write_series(as_scanned(volume), folder, header=numbered)
-    return replace(case.truth, study_instance_uid=header.study_instance_uid)
+    return [
+        replace(
+            common,
+            series_number=number,
+            style=styles[volume.modality],
+            patient_position=positions[volume.modality],
+            kernel=_picked(rng, styles[volume.modality].ct.kernels),
+        )
+        for number, volume in enumerate(case.volumes, start=1)
+    ]
 
 
-def as_scanned(volume: Volume) -> Volume:
+def as_scanned(volume: Volume, patient_position: str = "HFS") -> Volume:
     """The volume stored as a scanner stores it: slice, row, column.
 
     Slices run along the coarsest axis of a grid right→left, posterior→anterior, caudal→cranial;
     rows go from anterior to posterior, or else from cranial to caudal; columns from right to left.
+    Feet first, axial slices run from cranial to caudal; prone, they are turned by half a circle.
     """
     slices = max((2, 1, 0), key=lambda axis: volume.grid.spacing_mm[axis])
     rows, columns = {0: (2, 1), 1: (2, 0), 2: (1, 0)}[slices]
+    turned = [False, True, False]
+    if slices == 2:
+        prone = patient_position.endswith("P")
+        turned = [patient_position.startswith("FF"), not prone, prone]
     order = [slices, rows, columns]
     affine = volume.grid.affine_lps_mm[:, [*order, 3]].copy()
-    last = volume.grid.shape[rows] - 1
-    affine[:3, 3] += affine[:3, 1] * last
-    affine[:3, 1] *= -1
-    values = np.ascontiguousarray(volume.values.transpose(order)[:, ::-1])
+    values = volume.values.transpose(order)
+    for axis in np.flatnonzero(turned):
+        affine[:3, 3] += affine[:3, axis] * (values.shape[axis] - 1)
+        affine[:3, axis] *= -1
+        values = np.flip(values, int(axis))
     i, j, k = values.shape
     grid = Grid((i, j, k), affine, volume.grid.frame_of_reference_uid)
-    return replace(volume, values=values, grid=grid)
+    return replace(volume, values=np.ascontiguousarray(values), grid=grid)
+
+
+def _picked(rng: np.random.Generator, choices: Sequence[T]) -> T:
+    return choices[int(rng.integers(len(choices)))]
 
 
 def _write_case(case: SyntheticCase, folder: Path, formats: Collection[str]) -> None:
@@ -144,14 +188,24 @@ def _write_case(case: SyntheticCase, folder: Path, formats: Collection[str]) -> 
 
 def _write_nifti(case: SyntheticCase, folder: Path) -> None:
     folder.mkdir()
-    names = {str(label.value): label.name for label in AnatomyLabel}
-    (folder / "labels.json").write_text(json.dumps(names, indent=2) + "\n", encoding="utf-8")
-    triples = zip(case.volumes, case.anatomy, case.lesions, strict=True)
-    for volume, anatomy, lesions in triples:
-        said = "ct" if volume.weighting is None else volume.weighting.value.lower()
+    labels = {str(label.value): label.name for label in AnatomyLabel}
+    (folder / "labels.json").write_text(json.dumps(labels, indent=2) + "\n", encoding="utf-8")
+    names = _names(case.volumes)
+    labelled = zip(names, case.volumes, case.anatomy, case.lesions, strict=True)
+    for said, volume, anatomy, lesions in labelled:
         _save(folder / f"{said}.nii.gz", volume.values, volume.grid)
         _save(folder / f"{said}_anatomy.nii.gz", anatomy.values, anatomy.grid)
         _save(folder / f"{said}_lesions.nii.gz", lesions.values, lesions.grid)
+
+
+def _names(volumes: Sequence[Volume]) -> list[str]:
+    """A name for each volume: what it shows, and a number from the second of a kind on."""
+    names: list[str] = []
+    for volume in volumes:
+        said = "ct" if volume.weighting is None else volume.weighting.value.lower()
+        before = sum(name.split("-")[0] == said for name in names)
+        names.append(f"{said}-{before + 1}" if before else said)
+    return names
 
 
 def _save(path: Path, values: NDArray[np.generic], grid: Grid) -> None:
