@@ -19,7 +19,7 @@ from sifdetect.dicom.vendor_styles import STYLES
 from sifdetect.errors import UsageError
 from sifdetect.findings import Morphology, from_json
 from sifdetect.learn import cases
-from sifdetect.learn.cases import as_scanned, headers_of, write_cases, write_study
+from sifdetect.learn.cases import Storage, as_scanned, headers_of, write_cases, write_study
 from sifdetect.learn.dataset import Pool, Rendered
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
 from sifdetect.volume import Grid, Volume
@@ -99,6 +99,18 @@ def test_a_written_study_is_read_as_what_it_is(tmp_path: Path) -> None:
     assert found[None].resampled(ct.grid).values == pytest.approx(ct.values, abs=1.0)
     frames = {volume.grid.frame_of_reference_uid for volume in found.values()}
     assert len(frames) == 1
+
+
+def test_an_enhanced_study_holds_one_file_a_series(tmp_path: Path) -> None:
+    """Three multi-frame files are read to the volumes of the classic study, with its truth."""
+    classic = write_study(case(), tmp_path / "classic")
+    enhanced = write_study(case(), tmp_path / "enhanced", storage=Storage.ENHANCED)
+    assert classic == enhanced
+    assert len(list((tmp_path / "enhanced").iterdir())) == 3
+    studies = [read_studies([tmp_path / name])[0] for name in ("classic", "enhanced")]
+    for one, other in zip(*(study.series for study in studies), strict=True):
+        assert one.source.description == other.source.description
+        assert np.array_equal(one.volume.values, other.volume.values)
 
 
 def test_a_case_folder_holds_images_labels_and_truth(

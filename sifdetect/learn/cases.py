@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import AnatomyLabel, Modality
+from sifdetect.dicom.enhanced import write_enhanced
 from sifdetect.dicom.vendor_styles import STYLES
 from sifdetect.dicom.write import SeriesHeader, write_series
 from sifdetect.errors import UsageError
@@ -33,6 +35,14 @@ PROFILES = {
     "mr": Protocol(with_ct=False),
 }
 """Which series the examinations have, by name; the first one is made unless told otherwise."""
+
+
+class Storage(Enum):
+    """How a series lies in files: one file a slice, or one multi-frame file."""
+
+    CLASSIC = "classic"
+    ENHANCED = "enhanced"
+
 
 FORMATS = ("dicom", "nifti")
 POOLS = {"region": render_region, "localizer": render_localizer}
@@ -100,7 +110,9 @@ def write_pools(
     return [out / task for task in tasks]
 
 
-def write_study(case: SyntheticCase, folder: Path) -> StudyFindings:
+def write_study(
+    case: SyntheticCase, folder: Path, *, storage: Storage = Storage.CLASSIC
+) -> StudyFindings:
     """Write the case as one DICOM study, all its series in one frame of reference, into ``folder``.
 
     The seed decides which style of scanner fills the headers (``dicom/vendor_styles.py``), how the
@@ -111,7 +123,8 @@ def write_study(case: SyntheticCase, folder: Path) -> StudyFindings:
     """
     headers = headers_of(case)
     for volume, header in zip(case.volumes, headers, strict=True):
-        write_series(as_scanned(volume, header.patient_position), folder, header=header)
+        write = write_enhanced if storage is Storage.ENHANCED else write_series
+        write(as_scanned(volume, header.patient_position), folder, header=header)
     return replace(case.truth, study_instance_uid=headers[0].study_instance_uid)
 
 
