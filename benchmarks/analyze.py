@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from sifdetect.findings import Morphology
-from sifdetect.learn.cases import write_study
+from sifdetect.learn.scanned import write_study
 from sifdetect.synth.case import Protocol, make_case
 from sifdetect.volume import Grid, Volume
 

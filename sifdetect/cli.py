@@ -107,19 +107,31 @@ def _show(findings: StudyFindings, options: argparse.Namespace) -> None:
 
 
 def _synth(options: argparse.Namespace) -> int:
-    from sifdetect.learn import cases  # noqa: PLC0415  # heavy; --help must not wait for it
+    from sifdetect.learn import anatomy_source, cases, scanned  # noqa: PLC0415  # heavy
 
-    seeds = {"count": options.cases, "seed": options.seed}
+    making = cases.Making(
+        anatomy=anatomy_source.parse(options.anatomy) if options.anatomy else cases.PROCEDURAL,
+        storage=scanned.Storage.ENHANCED if options.enhanced else scanned.Storage.CLASSIC,
+        jobs=options.jobs,
+        progress=_show_progress if sys.stderr.isatty() and not options.quiet else None,
+    )
+    ordered = {"count": options.cases, "seed": options.seed, "making": making}
     tasks = [name for name in options.format if name in cases.POOLS]
     formats = [name for name in options.format if name not in cases.POOLS]
     written = []
     if formats or not tasks:
-        written += cases.write_cases(options.out, profile=options.profile, formats=formats, **seeds)
+        written += cases.write_cases(
+            options.out, profile=options.profile, formats=formats, **ordered
+        )
     if tasks:
-        written += cases.write_pools(options.out, tasks=tasks, anatomy=options.anatomy, **seeds)
+        written += cases.write_pools(options.out, tasks=tasks, **ordered)
     for folder in written:
         print(folder)
     return 0
+
+
+def _show_progress(done: int, of: int) -> None:
+    print(f"\r{done} of {of}", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -203,7 +215,13 @@ def _add_synth(parser: argparse.ArgumentParser) -> None:
         help="some of dicom,nifti; region,localizer are samples to train on (default: dicom)",
     )
     parser.add_argument(
-        "--anatomy", type=Path, metavar="DIR", help="real bones for samples to train on"
+        "--anatomy", metavar="SOURCE", help="real bones: ssm:FILE, meshes:DIR or a folder"
+    )
+    parser.add_argument(
+        "--enhanced", action="store_true", help="DICOM as one multi-frame file a series"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes side by side (default: 1)"
     )
     _add_verbosity(parser)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,14 +14,20 @@ import numpy as np
 import pytest
 
 from sifdetect.anatomy import Modality, MrWeighting
+from sifdetect.bundle import localizer_spec
 from sifdetect.cli import main
 from sifdetect.dicom.read import read_studies
+from sifdetect.dicom.vendor_styles import STYLES
 from sifdetect.errors import UsageError
 from sifdetect.findings import Morphology, from_json
-from sifdetect.learn import cases
-from sifdetect.learn.cases import as_scanned, write_cases, write_study
+from sifdetect.learn import anatomy_source, cases
+from sifdetect.learn.cases import Making, write_cases, write_pools
 from sifdetect.learn.dataset import Pool, Rendered
+from sifdetect.learn.export import model_card
+from sifdetect.learn.record import digest, parameters, pool_anatomy
+from sifdetect.learn.scanned import Storage, as_scanned, headers_of, write_study
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
+from sifdetect.synth.scene import sample_case
 from sifdetect.volume import Grid, Volume
 
 COARSE = Protocol(ct_spacing_mm=(5.0, 5.0, 8.0), mr_spacing_mm=(4.0, 9.0, 4.0))
@@ -57,6 +64,36 @@ def test_axial_slices_look_as_they_do_on_a_viewer() -> None:
     assert axes[0, 2] > 0
 
 
+@pytest.mark.parametrize("position", ["HFS", "FFS", "HFP", "FFP"])
+def test_how_the_patient_lies_moves_no_voxel(position: str) -> None:
+    """Other order of slices, rows and columns, the same value at the same place."""
+    volume = case().volumes[0]
+    stored = as_scanned(volume, position)
+    assert stored.resampled(volume.grid).values == pytest.approx(volume.values, abs=0.01)
+    assert (stored.grid.affine_lps_mm[2, 0] > 0) == position.startswith("HF")
+    assert (stored.grid.affine_lps_mm[0, 2] > 0) == position.endswith("S")
+
+
+def test_seeds_differ_in_style_and_every_study_says_that_it_is_synthetic() -> None:
+    """All styles come up on CT and on MR; no name, number or company of anybody."""
+    made = [headers_of(replace(case(), params=replace(case().params, seed=s))) for s in range(20)]
+    for series in range(3):
+        styles = [headers[series].style for headers in made]
+        assert {style.name for style in styles if style is not None} == set(STYLES)
+    assert len({headers[0].date for headers in made}) > 10
+    assert all("SYNTHETIC" in header.patient_name for headers in made for header in headers)
+
+
+def test_the_same_seed_writes_the_same_study(tmp_path: Path) -> None:
+    """Byte for byte, on whatever day."""
+    for name in ("a", "b"):
+        write_study(case(), tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) > 20
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
 def test_a_written_study_is_read_as_what_it_is(tmp_path: Path) -> None:
     """One study, CT and two MR series told apart, all voxels in place, truth under its UID."""
     truth = write_study(case(), tmp_path)
@@ -68,6 +105,18 @@ def test_a_written_study_is_read_as_what_it_is(tmp_path: Path) -> None:
     assert found[None].resampled(ct.grid).values == pytest.approx(ct.values, abs=1.0)
     frames = {volume.grid.frame_of_reference_uid for volume in found.values()}
     assert len(frames) == 1
+
+
+def test_an_enhanced_study_holds_one_file_a_series(tmp_path: Path) -> None:
+    """Three multi-frame files are read to the volumes of the classic study, with its truth."""
+    classic = write_study(case(), tmp_path / "classic")
+    enhanced = write_study(case(), tmp_path / "enhanced", storage=Storage.ENHANCED)
+    assert classic == enhanced
+    assert len(list((tmp_path / "enhanced").iterdir())) == 3
+    studies = [read_studies([tmp_path / name])[0] for name in ("classic", "enhanced")]
+    for one, other in zip(*(study.series for study in studies), strict=True):
+        assert one.source.description == other.source.description
+        assert np.array_equal(one.volume.values, other.volume.values)
 
 
 def test_a_case_folder_holds_images_labels_and_truth(
@@ -109,8 +158,107 @@ def test_samples_to_train_on_are_written_once(
     assert made == [3, 4]
 
 
+def test_a_pool_says_where_its_bones_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Procedural and real bones in one pool are both named, the files by their checksums."""
+    monkeypatch.setitem(cases.POOLS, "region", lambda seed, sources: {"one": np.zeros(1)})
+    monkeypatch.setattr(anatomy_source, "fields", lambda *_, **__: [object()])
+    (tmp_path / "VH_F_Pelvis.glb").write_bytes(b"bones")
+    real = anatomy_source.parse(f"meshes:{tmp_path}")
+    write_pools(tmp_path, count=3, seed=1, tasks=["region"])
+    write_pools(tmp_path, count=2, seed=90, tasks=["region"], making=Making(anatomy=real))
+    said = pool_anatomy(tmp_path / "region")
+    checksum = hashlib.sha256(b"bones").hexdigest()[:12]
+    assert "procedural bones, 3 seeds" in said
+    assert f"meshes: VH_F_Pelvis.glb (SHA-256 {checksum}), 2 seeds" in said
+    spec = replace(localizer_spec(Modality.CT), provenance={"anatomy": said})
+    assert said in model_card(spec)
+
+
+def test_what_was_made_to_the_same_order_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second call renders nothing; another order replaces the folder."""
+    made: list[int] = []
+
+    def make(seed: int, **_: object) -> SyntheticCase:
+        made.append(seed)
+        return case()
+
+    monkeypatch.setattr(cases, "make_case", make)
+    for storage in (Storage.CLASSIC, Storage.CLASSIC, Storage.ENHANCED):
+        write_cases(tmp_path, count=2, seed=8, making=Making(storage=storage))
+    assert made == [8, 9, 8, 9]
+    files = list((tmp_path / "case-000009" / "dicom").iterdir())
+    assert len(files) == 3
+
+
+def test_cases_are_made_from_the_bones_of_their_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pelves of the source reach the generator, its name and checksums the case."""
+    given: list[object] = []
+
+    def make(seed: int, *, sources: Sequence[object], **_: object) -> SyntheticCase:
+        given.extend(sources)
+        return case()
+
+    monkeypatch.setattr(cases, "make_case", make)
+    monkeypatch.setattr(anatomy_source, "fields", lambda *_, **__: ["a pelvis"])
+    (tmp_path / "VH_F_Pelvis.glb").write_bytes(b"other bones")
+    source = anatomy_source.parse(f"meshes:{tmp_path}")
+    (folder,) = write_cases(tmp_path, count=1, seed=8, making=Making(anatomy=source))
+    assert given == ["a pelvis"]
+    assert json.loads((folder / "case.json").read_text())["anatomy"] == source.record()
+
+
+def test_a_case_says_what_it_was_made_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed, bones, code and everything that was drawn, with a checksum that follows it."""
+    monkeypatch.setattr(cases, "make_case", lambda *_, **__: case())
+    (folder,) = write_cases(tmp_path, count=1, seed=8)
+    told = json.loads((folder / "case.json").read_text())
+    assert (told["seed"], told["anatomy"]["kind"], told["storage"]) == (8, "procedural", "classic")
+    assert told["parameters"]["fracture"]["morphology"] == "NONE"
+    assert told["parameters_sha256"] == digest(told["parameters"])
+    assert digest(parameters(sample_case(4))) != digest(parameters(sample_case(5)))
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"profile": "pet"}, {"formats": ("mha",)}, {"formats": ()}, {"count": 0}]
+    ("source", "code", "said"),
+    [
+        ("mesh:{}", 2, "There is no anatomy source 'mesh'"),
+        ("meshes:{}", 4, "no pelvic meshes in {}"),
+        ("meshes:{}/absent", 4, "the folder {}/absent does not exist"),
+        ("ssm:{}/Sacrum.h5", 4, "there is no LeftHip.h5 beside {}/Sacrum.h5"),
+        ("ssm:{}/other.h5", 4, "the file {}/other.h5 does not exist"),
+        ("{}/absent", 4, "the folder {}/absent does not exist"),
+    ],
+)
+def test_an_anatomy_source_that_cannot_be_used_is_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, code: int, said: str
+) -> None:
+    """Wrong words end with 2, missing files with 4; the sentence names them, nothing is written."""
+    bones = tmp_path / "bones"
+    bones.mkdir()
+    (bones / "Sacrum.h5").touch()
+    arguments = ["synth", "-o", str(tmp_path / "out"), "--cases", "1", "--seed", "1"]
+    assert main([*arguments, "--anatomy", source.format(bones)]) == code
+    told = capsys.readouterr().err
+    assert said.format(bones) in told
+    assert "meshes:DIR" in told or "Pelvis.glb" in told or "Both" in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"profile": "pet"},
+        {"formats": ("mha",)},
+        {"formats": ()},
+        {"count": 0},
+        {"making": Making(jobs=0)},
+    ],
 )
 def test_what_cannot_be_made_is_refused_before_anything_is_written(
     wrong: dict[str, object], tmp_path: Path

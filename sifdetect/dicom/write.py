@@ -6,10 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -19,11 +17,20 @@ from pydicom.uid import (
 )
 
 from sifdetect.anatomy import Modality, MrWeighting
+from sifdetect.dicom.stored import Stored, stored
 from sifdetect.dicom.uids import result_uid
+from sifdetect.dicom.vendor import dress, dress_ct, dress_mr
+from sifdetect.dicom.vendor_styles import Encoding, Style
 from sifdetect.volume import Floats, Grid, Volume
 
 MR_MAXIMUM = 4095
 """The brightest stored value of an MR series: 12 bits, as scanners store it."""
+
+PLAIN = {
+    Modality.CT: Encoding(bits=16, signed=True),
+    Modality.MR: Encoding(bits=12, brightest=MR_MAXIMUM),
+}
+"""Stored values of a series without a style."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,9 @@ class SeriesHeader:
             writes the same series, in the study ``study_seed`` (or ``seed``).
         study_seed: shared by the series of one study; empty for a study of its own.
         date, time: of study, series and content (DA and TM).
+        kernel: Convolution Kernel of CT; one of the style's own where there is a style.
+        patient_position: Patient Position (0018,5100).
+        style: how a kind of scanner fills its headers; None for no more than is needed.
         frame_of_reference_uid: that of the volume's grid goes before it; empty for that of the
             study, in which all series then lie.
     """
@@ -56,6 +66,8 @@ class SeriesHeader:
     body_part: str = "PELVIS"
     manufacturer: str = "sifdetect"
     kernel: str = "SYNTHETIC"
+    patient_position: str = "HFS"
+    style: Style | None = None
     frame_of_reference_uid: str = ""
 
     @property
@@ -95,46 +107,50 @@ TIMINGS = {
 def write_series(volume: Volume, folder: Path, *, header: SeriesHeader) -> list[Path]:
     """Write the volume as CT Image or MR Image Storage, one file a slice, in order of axis 0.
 
-    HU are rounded to whole numbers (int16). MR intensities, which have no unit, are scaled so that
-    the brightest becomes ``MR_MAXIMUM``; negative ones become 0. Each file appears whole or not at
-    all.
+    HU are rounded to whole numbers. MR intensities, which have no unit, are scaled so that the
+    brightest becomes ``MR_MAXIMUM`` (or what the style has); negative ones become 0. Each file
+    appears whole or not at all.
 
     Args:
         volume: axis 0 slice, axis 1 row, axis 2 column; either handedness.
         folder: is made where it is absent; files of the same name are replaced.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for index, dataset in enumerate(series_datasets(volume, header), start=1):
-        path = folder / f"{header.series_number:03d}-{index:04d}.dcm"
-        partial = path.with_suffix(".part")
-        dataset.save_as(partial, enforce_file_format=True)
-        os.replace(partial, path)
-        paths.append(path)
-    return paths
+    datasets = series_datasets(volume, header)
+    names = [f"{header.series_number:03d}-{n:04d}.dcm" for n in range(1, len(datasets) + 1)]
+    return [save(one, folder / name) for one, name in zip(datasets, names, strict=True)]
+
+
+def save(dataset: Dataset, path: Path) -> Path:
+    """Write a data set as a file that appears whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    dataset.save_as(partial, enforce_file_format=True)
+    os.replace(partial, path)
+    return path
 
 
 def series_datasets(volume: Volume, header: SeriesHeader) -> list[Dataset]:
     """The data sets that ``write_series`` writes, in order of axis 0."""
-    stored = _stored(volume)
+    values = stored(volume, encoding_of(volume.modality, header))
     orientation = _orientation(volume.grid)
     datasets = []
-    for index, pixels in enumerate(stored):
+    for index in range(len(values.pixels)):
         dataset = _common(header, volume.grid)
         (_ct if volume.modality is Modality.CT else _mr)(dataset, volume, header)
         _place(dataset, volume.grid, orientation, index)
-        _pixels(dataset, pixels)
+        _pixels(dataset, values, index)
         _identify(dataset, header, index)
+        if header.style is not None:
+            dress(dataset, header.style, volume, index)
         datasets.append(dataset)
     return datasets
 
 
-def _stored(volume: Volume) -> NDArray[Any]:
-    if volume.modality is Modality.CT:
-        return np.clip(np.rint(volume.values), -32768, 32767).astype(np.int16)
-    brightest = float(volume.values.max())
-    scale = MR_MAXIMUM / brightest if brightest > 0 else 1.0
-    return np.rint(np.maximum(volume.values, 0) * scale).astype(np.uint16)
+def encoding_of(modality: Modality, header: SeriesHeader) -> Encoding:
+    """How the series' intensities are stored."""
+    if header.style is None:
+        return PLAIN[modality]
+    return header.style.ct_encoding if modality is Modality.CT else header.style.mr_encoding
 
 
 def _orientation(grid: Grid) -> Floats:
@@ -153,7 +169,7 @@ def _common(header: SeriesHeader, grid: Grid) -> Dataset:
     for keyword in ("StudyTime", "SeriesTime", "AcquisitionTime", "ContentTime"):
         setattr(dataset, keyword, header.time)
     dataset.AccessionNumber = header.accession_number
-    dataset.Manufacturer = header.manufacturer
+    dataset.Manufacturer = header.style.manufacturer if header.style else header.manufacturer
     dataset.ReferringPhysicianName = ""
     dataset.StudyDescription = header.study_description
     dataset.SeriesDescription = header.series_description
@@ -162,7 +178,7 @@ def _common(header: SeriesHeader, grid: Grid) -> Dataset:
     dataset.PatientBirthDate = header.patient_birth_date
     dataset.PatientSex = header.patient_sex
     dataset.BodyPartExamined = header.body_part
-    dataset.PatientPosition = "HFS"
+    dataset.PatientPosition = header.patient_position
     dataset.StudyInstanceUID = header.study_instance_uid
     dataset.SeriesInstanceUID = header.series_instance_uid
     dataset.StudyID = header.study_id
@@ -182,10 +198,10 @@ def _ct(dataset: Dataset, volume: Volume, header: SeriesHeader) -> None:
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.KVP = "120"
     dataset.ConvolutionKernel = header.kernel
-    dataset.RescaleIntercept = "0"
-    dataset.RescaleSlope = "1"
     dataset.RescaleType = "HU"
     dataset.WindowCenter, dataset.WindowWidth = "300", "1500"
+    if header.style is not None:
+        dress_ct(dataset, header.style.ct, header.kernel)
 
 
 def _mr(dataset: Dataset, volume: Volume, header: SeriesHeader) -> None:
@@ -205,6 +221,8 @@ def _mr(dataset: Dataset, volume: Volume, header: SeriesHeader) -> None:
         dataset.InversionTime = f"{timing.inversion_ms:g}"
     dataset.EchoTrainLength = 1 if weighting is MrWeighting.T1 else 12
     dataset.MagneticFieldStrength = "1.5"
+    if header.style is not None:
+        dress_mr(dataset, header.style, weighting)
 
 
 def _place(dataset: Dataset, grid: Grid, orientation: Floats, index: int) -> None:
@@ -222,15 +240,20 @@ def _decimals(numbers: Sequence[float] | Floats) -> list[str]:
     return [f"{round(float(number), 8) + 0.0:.10g}" for number in numbers]
 
 
-def _pixels(dataset: Dataset, pixels: NDArray[Any]) -> None:
+def _pixels(dataset: Dataset, values: Stored, index: int) -> None:
+    encoding, pixels = values.encoding, values.pixels[index]
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = pixels.shape
-    signed = pixels.dtype == np.int16
     dataset.BitsAllocated = 16
-    dataset.BitsStored = 16 if signed else 12
-    dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelRepresentation = int(signed)
+    dataset.BitsStored = encoding.bits
+    dataset.HighBit = encoding.bits - 1
+    dataset.PixelRepresentation = int(encoding.signed)
+    if values.slopes is not None:
+        dataset.RescaleIntercept = str(encoding.intercept)
+        dataset.RescaleSlope = values.slopes[index]
+    if encoding.padding is not None:
+        dataset.PixelPaddingValue = encoding.padding
     dataset.PixelData = np.ascontiguousarray(pixels).astype(f"<{pixels.dtype.str[1:]}").tobytes()
     dataset["PixelData"].VR = "OW"
 

@@ -1,4 +1,4 @@
-"""Real bone shapes from a folder of the user's: the Visible Human and drawn shapes.
+"""Real bone shapes from files of the user's: the Visible Human and drawn shapes.
 
 The files are read where they lie and never copied. The pelves of the Visible Human belong to the
 HuBMAP CCF 3D reference object library (CC BY 4.0); for the shape model see shape_model.py.
@@ -8,155 +8,207 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import trimesh
+from numpy.typing import NDArray
 
-from sifdetect.errors import UnreadableInput
+from sifdetect.errors import UnreadableInput, UsageError
 from sifdetect.learn.shape_model import PelvisModel, read_shape_model
+from sifdetect.learn.visible_human import PELVES, read_visible_human
 from sifdetect.synth.meshes import BoneField, BoneMeshes, field_of
-from sifdetect.synth.rasterize import Mesh
 from sifdetect.volume import Grid
 
 CACHE_VERSION = 1
 """To be raised with every change of what field_of makes of the same meshes."""
-_LPS_OF_GLTF = 1000.0 * np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-"""glTF is in metres with Y up; these bodies face +Z and have their left at +X."""
+
+
+class Kind(Enum):
+    """What the bones of a source come from."""
+
+    PROCEDURAL = "procedural"
+    SHAPE_MODEL = "ssm"
+    MESHES = "meshes"
+    FOLDER = "folder"
 
 
 @dataclass(frozen=True)
-class _Landmarks:
-    """Measured once on each mesh's midsagittal and parasagittal sections, LPS mm.
+class AnatomySource:
+    """Where the bones of cases come from; files are known by their names, never by their places."""
 
-    The levels S1/S2 … S4/S5 are where the foramina lie and the canal's front wall steps back.
+    kind: Kind = Kind.PROCEDURAL
+    files: tuple[tuple[str, Path], ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Kind, and the SHA-256 of each file by its name, as JSON has it."""
+        return {"kind": self.kind.value, "files": {n: _sha256(path) for n, path in self.files}}
+
+
+def parse(text: str) -> AnatomySource:
+    """The source that a user names: ``ssm:FILE``, ``meshes:DIR`` or a folder.
+
+    ``ssm:`` takes the sacrum of the shape model; the hip lies beside it, and the Visible Human that
+    completes it below S3 in its folder or in one beside that. ``meshes:`` takes the Visible Human
+    alone. A folder gives whatever known pelves lie in it, drawn ones included.
+
+    Raises:
+        UsageError: there is no such kind of source. UnreadableInput: files are missing.
     """
-
-    body_centers: tuple[tuple[float, float, float], ...]
-    endplate: tuple[tuple[float, float, float], ...]
-
-
-_VISIBLE_HUMAN = {
-    "VH_F": _Landmarks(
-        body_centers=(
-            (-8.6, 96.1, 120.1),
-            (-9.1, 122.1, 104.1),
-            (-9.4, 142.1, 91.1),
-            (-9.7, 158.1, 78.1),
-            (-10.0, 168.1, 65.1),
-            (-10.2, 173.1, 45.1),
-        ),
-        endplate=((-8.6, 81.6, 109.6), (-8.7, 111.1, 130.6)),
-    ),
-    # The man's first coccygeal segment is fused to S5; the curve ends above it.
-    "VH_M": _Landmarks(
-        body_centers=(
-            (8.7, 12.5, 138.3),
-            (7.0, 38.5, 122.8),
-            (5.2, 64.4, 108.3),
-            (3.7, 85.4, 91.8),
-            (2.6, 99.3, 75.8),
-            (1.5, 108.8, 54.8),
-        ),
-        endplate=((9.1, 0.5, 127.8), (8.4, 24.5, 148.8)),
-    ),
-}
+    if Path(text).is_dir():
+        return _known(Kind.FOLDER, Path(text))
+    prefix, separator, place = text.partition(":")
+    if prefix == Kind.MESHES.value and separator:
+        return _known(Kind.MESHES, Path(place))
+    if prefix == Kind.SHAPE_MODEL.value and separator:
+        return _shape_model(Path(place))
+    if separator:
+        raise UsageError(f"There is no anatomy source {prefix!r}", hint=_HINT)
+    raise UnreadableInput(f"the folder {text} does not exist", hint=_HINT)
 
 
 def load(
     folder: Path, *, shapes: int = 6, seed: int = 0, cache: Path | None = None
-) -> list[BoneField]:
-    """Every pelvis that ``folder`` and the folders in it have to give, about 8 s each.
+) -> Sequence[BoneField]:
+    """``fields`` of every pelvis that ``folder`` and the folders in it have to give.
 
     ``VH_F_Pelvis.glb`` and ``VH_M_Pelvis.glb`` give one each; where ``Sacrum.h5`` and
-    ``LeftHip.h5`` lie there too, ``shapes`` more are drawn from the shape model. With ``cache``,
-    a folder outside the repository, the voxels are kept there for the next time.
+    ``LeftHip.h5`` lie there too, ``shapes`` more are drawn from the shape model.
 
     Raises:
         UnreadableInput: the folder holds none of the known pelves, or a file is damaged.
     """
-    if cache is None:
-        return [field_of(meshes) for meshes in load_meshes(folder, shapes=shapes, seed=seed)]
-    key = _digest(folder, shapes, seed)
-    kept = sorted(cache.glob(f"pelvis-{key}-*.npz"))
-    if kept and (cache / f"pelvis-{key}.complete").exists():
-        return [_read_field(path) for path in kept]
-    fields = [field_of(meshes) for meshes in load_meshes(folder, shapes=shapes, seed=seed)]
-    cache.mkdir(parents=True, exist_ok=True)
-    for number, field in enumerate(fields):
-        _write_field(cache / f"pelvis-{key}-{number:03}.npz", field)
-    (cache / f"pelvis-{key}.complete").touch()
-    return [_read_field(path) for path in sorted(cache.glob(f"pelvis-{key}-*.npz"))]
+    return fields(_known(Kind.FOLDER, folder), shapes=shapes, seed=seed, cache=cache)
 
 
 def load_meshes(folder: Path, *, shapes: int = 6, seed: int = 0) -> list[BoneMeshes]:
     """The pelves of ``load`` before they are made voxels; raises as ``load`` does."""
-    files = _files(folder)
-    bodies = [
-        read_visible_human(files[name])
-        for stem in _VISIBLE_HUMAN
-        if (name := f"{stem}_Pelvis.glb") in files
-    ]
-    if not bodies:
-        raise UnreadableInput(
-            f"no pelvic meshes in {folder}", hint="expected VH_F_Pelvis.glb or VH_M_Pelvis.glb"
-        )
+    return meshes(_known(Kind.FOLDER, folder), shapes=shapes, seed=seed)
+
+
+def fields(
+    source: AnatomySource, *, shapes: int = 6, seed: int = 0, cache: Path | None = None
+) -> Sequence[BoneField]:
+    """The pelves of a source as voxels, about 8 s each; none where the bones are procedural.
+
+    With ``cache``, a folder outside the repository, they are kept there for the next time and read
+    one by one when asked for. What comes from there has the same voxels as what was just built.
+
+    Raises:
+        UnreadableInput: a file is damaged.
+    """
+    if source.kind is Kind.PROCEDURAL:
+        return ()
+    if cache is None:
+        return [_as_kept(field_of(one)) for one in meshes(source, shapes=shapes, seed=seed)]
+    key = _digest(source, shapes, seed)
+    if not (cache / f"pelvis-{key}.complete").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        for number, one in enumerate(meshes(source, shapes=shapes, seed=seed)):
+            _write_field(cache / f"pelvis-{key}-{number:03}.npz", field_of(one))
+        (cache / f"pelvis-{key}.complete").touch()
+    return _Kept(tuple(sorted(cache.glob(f"pelvis-{key}-*.npz"))))
+
+
+def meshes(source: AnatomySource, *, shapes: int = 6, seed: int = 0) -> list[BoneMeshes]:
+    """The pelves of a source that has files, before they are made voxels.
+
+    Raises:
+        UnreadableInput: a file is damaged.
+    """
+    files = dict(source.files)
+    bodies = [read_visible_human(files[name]) for name in PELVES if name in files]
     if "Sacrum.h5" not in files or "LeftHip.h5" not in files:
         return bodies
     sacrum, hip = (read_shape_model(files[f"{bone}.h5"]) for bone in ("Sacrum", "LeftHip"))
     rng = np.random.default_rng(seed)
     drawn = [PelvisModel(sacrum, hip, bodies[n % len(bodies)]).sample(rng) for n in range(shapes)]
-    return bodies + drawn
+    return drawn if source.kind is Kind.SHAPE_MODEL else bodies + drawn
 
 
-def read_visible_human(path: Path) -> BoneMeshes:
-    """The bones of one Visible Human pelvis, LPS mm as the file places them.
+def default_cache() -> Path:
+    """Where pelves are kept between calls: the user's cache folder (XDG base directories)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "sifdetect"
 
-    Raises:
-        UnreadableInput: not one of the two known pelves, or a bone is missing in it.
-    """
-    stem = path.name.removesuffix("_Pelvis.glb")
-    if stem not in _VISIBLE_HUMAN:
-        raise UnreadableInput(f"{path.name} is not a known pelvis", hint="VH_F or VH_M is")
-    geometry = trimesh.load_scene(path).geometry
-    try:
-        hips = [
-            tuple(
-                _mesh(geometry[f"{stem}_{bone}_compact_bone_{side}"])
-                for bone in ("ilium", "ischium", "pubis")
-            )
-            for side in "RL"
-        ]
-        sacrum, coccyx = (_mesh(geometry[f"{stem}_{bone}"]) for bone in ("sacrum", "coccyx"))
-    except KeyError as missing:
-        raise UnreadableInput(f"{path.name} holds no bone {missing}") from missing
-    landmarks = _VISIBLE_HUMAN[stem]
-    return BoneMeshes(
-        sacrum=sacrum,
-        hips=(hips[0], hips[1]),
-        coccyx=coccyx,
-        body_centers_lps_mm=np.array(landmarks.body_centers),
-        endplate_lps_mm=np.array(landmarks.endplate),
+
+@dataclass(frozen=True)
+class _Kept(Sequence[BoneField]):
+    """Pelves in files, of which few are in memory at a time: one holds some 100 MB."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _read_field(self.paths[index])
+
+
+def _known(kind: Kind, folder: Path) -> AnatomySource:
+    if not folder.is_dir():
+        raise UnreadableInput(f"the folder {folder} does not exist", hint=_HINT)
+    found = _files(folder)
+    if kind is Kind.MESHES:
+        found = {name: path for name, path in found.items() if name in PELVES}
+    if not set(found) & set(PELVES):
+        raise UnreadableInput(
+            f"no pelvic meshes in {folder}", hint=f"expected {' or '.join(PELVES)}"
+        )
+    return AnatomySource(kind, tuple(sorted(found.items())))
+
+
+def _shape_model(sacrum: Path) -> AnatomySource:
+    if not sacrum.is_file():
+        raise UnreadableInput(f"the file {sacrum} does not exist", hint=_HINT)
+    hip = sacrum.with_name("LeftHip.h5")
+    if not hip.is_file():
+        raise UnreadableInput(
+            f"there is no LeftHip.h5 beside {sacrum}", hint="Both bones' models are needed"
+        )
+    near = sacrum.resolve().parent
+    around = [near, *sorted(path for path in near.parent.iterdir() if path.is_dir())]
+    pelves = {name: path for place in around for name in PELVES if (path := place / name).is_file()}
+    if not pelves:
+        raise UnreadableInput(
+            f"no Visible Human completes {sacrum.name} below S3",
+            hint=f"put {' or '.join(PELVES)} beside it or into a folder beside its own",
+        )
+    return AnatomySource(
+        Kind.SHAPE_MODEL,
+        (("LeftHip.h5", hip), ("Sacrum.h5", sacrum), *sorted(pelves.items())),
     )
 
 
-def _mesh(geometry: trimesh.Trimesh) -> Mesh:
-    return Mesh(np.asarray(geometry.vertices) @ _LPS_OF_GLTF.T, np.asarray(geometry.faces))
-
-
-def _digest(folder: Path, shapes: int, seed: int) -> str:
+def _digest(source: AnatomySource, shapes: int, seed: int) -> str:
     """Names what the voxels depend on: the files' contents, the draws and the code's version."""
-    digest = hashlib.sha256(f"{CACHE_VERSION} {shapes} {seed}".encode())
-    for name, path in sorted(_files(folder).items()):
-        digest.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    digest = hashlib.sha256(f"{CACHE_VERSION} {source.kind.value} {shapes} {seed}".encode())
+    for name, path in source.files:
+        digest.update(f"{name} {_sha256(path)}".encode())
     return digest.hexdigest()[:16]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _files(folder: Path) -> dict[str, Path]:
     """The known files below a folder, by name."""
-    known = {"Sacrum.h5", "LeftHip.h5", *(f"{stem}_Pelvis.glb" for stem in _VISIBLE_HUMAN)}
-    return {path.name: path for path in sorted(Path(folder).rglob("*")) if path.name in known}
+    known = {"Sacrum.h5", "LeftHip.h5", *PELVES}
+    return {path.name: path for path in sorted(folder.rglob("*")) if path.name in known}
+
+
+def _as_kept(field: BoneField) -> BoneField:
+    """The field as its file would give it back."""
+    return replace(field, **{n: _halved(getattr(field, n)).astype(np.float32) for n in _FLOATS})
+
+
+def _halved(values: NDArray[np.float32]) -> NDArray[np.float16]:
+    return values.astype(np.float16)
 
 
 def _write_field(path: Path, field: BoneField) -> None:
@@ -166,12 +218,13 @@ def _write_field(path: Path, field: BoneField) -> None:
         np.savez(
             file,
             affine=field.grid.affine_lps_mm,
-            **{name: getattr(field, name).astype(np.float16) for name in _FLOATS},
+            **{name: _halved(getattr(field, name)) for name in _FLOATS},
             **{name: getattr(field, name) for name in _OTHERS},
         )
     part.rename(path)
 
 
+@lru_cache(maxsize=2)
 def _read_field(path: Path) -> BoneField:
     with np.load(path) as kept:
         arrays = {name: kept[name].astype(np.float32) for name in _FLOATS}
@@ -180,5 +233,6 @@ def _read_field(path: Path) -> BoneField:
     return BoneField(grid=grid, **arrays, **others)
 
 
+_HINT = "Use ssm:FILE, meshes:DIR or a folder"
 _FLOATS = ("level", "lateral", "sacrum_depth_mm", "hip_depth_mm")
 _OTHERS = ("hip_side", "cavity", "landmarks_lps_mm")

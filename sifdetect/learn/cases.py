@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection
-from dataclasses import replace
-from functools import partial
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import AnatomyLabel
-from sifdetect.dicom.write import SeriesHeader, write_series
 from sifdetect.errors import UsageError
-from sifdetect.findings import StudyFindings, to_json
-from sifdetect.learn import anatomy_source
+from sifdetect.findings import to_json
+from sifdetect.learn import anatomy_source, record
+from sifdetect.learn.anatomy_source import AnatomySource, Kind
 from sifdetect.learn.dataset import Pool, render_localizer, render_region
+from sifdetect.learn.jobs import Progress, for_each
+from sifdetect.learn.scanned import Storage, write_study
+from sifdetect.synth.bones import BoneField
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
 from sifdetect.volume import Grid, Volume
 
@@ -31,10 +35,29 @@ PROFILES = {
 """Which series the examinations have, by name; the first one is made unless told otherwise."""
 
 FORMATS = ("dicom", "nifti")
+PROCEDURAL = AnatomySource()
+"""Bones by equations, of nobody."""
 POOLS = {"region": render_region, "localizer": render_localizer}
 """Samples for training, by the task of the network: all sequences on its grid, with the labels."""
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """How cases and samples are made, whatever they show.
+
+    Attributes:
+        anatomy: where the bones come from.
+        storage: of DICOM series.
+        jobs: processes side by side.
+        progress: is told how many are done, of how many.
+    """
+
+    anatomy: AnatomySource = PROCEDURAL
+    storage: Storage = Storage.CLASSIC
+    jobs: int = 1
+    progress: Progress | None = None
 
 
 def write_cases(
@@ -44,14 +67,18 @@ def write_cases(
     seed: int,
     profile: str | None = None,
     formats: Collection[str] = ("dicom",),
+    making: Making = Making(),
 ) -> list[Path]:
     """Write the examinations of the seeds ``seed`` … ``seed + count - 1`` to ``out/case-<seed>``.
 
-    Each folder holds ``truth.json`` (a findings document), ``dicom/`` with one study, or ``nifti/``
-    with images and labels. A folder appears whole or not at all; one that is there is replaced.
+    Each folder holds ``truth.json`` (a findings document), ``case.json`` (what the case was made
+    from, see ``record.py``), ``dicom/`` with one study, or ``nifti/`` with images and labels. A
+    folder appears whole or not at all. One that is there stays where its ``case.json`` says that it
+    was made to the same order by the same code; any other is replaced.
 
     Raises:
-        UsageError: a profile or format has no meaning, or the count is not positive.
+        UsageError: a profile or format has no meaning, or a count is not positive.
+        UnreadableInput: a file of the anatomy source is damaged.
     """
     chosen = profile or next(iter(PROFILES))
     if chosen not in PROFILES:
@@ -61,97 +88,121 @@ def write_cases(
         raise UsageError(f"There is no format {', '.join(unknown)!r}", hint="Use dicom or nifti")
     if count < 1:
         raise UsageError(f"{count} cases cannot be written", hint="Ask for one or more")
-    folders = []
-    for number in range(seed, seed + count):
-        folder = out / f"case-{number:06d}"
-        _write_case(make_case(number, protocol=PROFILES[chosen]), folder, formats)
-        folders.append(folder)
-    return folders
+    _ready(making)
+    order = {
+        "profile": chosen,
+        "formats": sorted(formats),
+        "storage": making.storage.value,
+        "anatomy": making.anatomy.record(),
+        "generator": record.generator(),
+    }
+    write = partial(_write_case, out, PROFILES[chosen], replace(making, progress=None), order)
+    seeds = range(seed, seed + count)
+    return for_each(write, seeds, jobs=making.jobs, progress=making.progress)
 
 
 def write_pools(
-    out: Path, *, count: int, seed: int, tasks: Collection[str], anatomy: Path | None = None
+    out: Path, *, count: int, seed: int, tasks: Collection[str], making: Making = Making()
 ) -> list[Path]:
     """Write training samples of the seeds ``seed`` … ``seed + count - 1`` to ``out/<task>``.
 
-    A sample that is there already stays; several processes may fill one pool. With ``anatomy``, a
-    folder that ``anatomy_source.load`` reads, the bones are variations of those found there.
+    A sample that is there already stays; several processes may fill one pool. Beside the samples a
+    ``made-….json`` names the bones they were made from, for the model card.
 
     Raises:
-        UsageError: the count is not positive. UnreadableInput: the folder holds no known bones.
+        UsageError: a count is not positive.
+        UnreadableInput: a file of the anatomy source is damaged.
     """
     if count < 1:
         raise UsageError(f"{count} samples cannot be written", hint="Ask for one or more")
-    sources = [] if anatomy is None else anatomy_source.load(anatomy)
+    _ready(making)
+    seeds = range(seed, seed + count)
     for task in tasks:
-        Pool(out / task).write(range(seed, seed + count), partial(POOLS[task], sources=sources))
+        pool = Pool(out / task)
+        missing = [one for one in seeds if not pool.path(one).exists()]
+        if not missing:
+            continue
+        write = partial(_write_sample, pool, task, making.anatomy)
+        for_each(write, missing, jobs=making.jobs, progress=making.progress)
+        record.write_pool_record(pool.folder, seeds, making.anatomy)
     return [out / task for task in tasks]
 
 
-def write_study(case: SyntheticCase, folder: Path) -> StudyFindings:
-    """Write the case as one DICOM study, all its series in one frame of reference, into ``folder``.
-
-    Returns:
-        the truth, with the study's UID.
-    """
-    name = f"synthetic-{case.params.seed}"
-    header = SeriesHeader(
-        seed=name,
-        patient_name=f"SYNTHETIC^{case.params.seed}",
-        patient_id=name.upper(),
-        patient_sex="F",
-    )
-    for number, volume in enumerate(case.volumes, start=1):
-        described = volume.modality.value if volume.weighting is None else volume.weighting.value
-        numbered = replace(header, series_number=number, series_description=described)
-        write_series(as_scanned(volume), folder, header=numbered)
-    return replace(case.truth, study_instance_uid=header.study_instance_uid)
+def _ready(making: Making) -> None:
+    """Build the bones once, before several processes would each do so."""
+    _fields(making.anatomy)
 
 
-def as_scanned(volume: Volume) -> Volume:
-    """The volume stored as a scanner stores it: slice, row, column.
-
-    Slices run along the coarsest axis of a grid right→left, posterior→anterior, caudal→cranial;
-    rows go from anterior to posterior, or else from cranial to caudal; columns from right to left.
-    """
-    slices = max((2, 1, 0), key=lambda axis: volume.grid.spacing_mm[axis])
-    rows, columns = {0: (2, 1), 1: (2, 0), 2: (1, 0)}[slices]
-    order = [slices, rows, columns]
-    affine = volume.grid.affine_lps_mm[:, [*order, 3]].copy()
-    last = volume.grid.shape[rows] - 1
-    affine[:3, 3] += affine[:3, 1] * last
-    affine[:3, 1] *= -1
-    values = np.ascontiguousarray(volume.values.transpose(order)[:, ::-1])
-    i, j, k = values.shape
-    grid = Grid((i, j, k), affine, volume.grid.frame_of_reference_uid)
-    return replace(volume, values=values, grid=grid)
+@lru_cache(maxsize=1)
+def _fields(anatomy: AnatomySource) -> Sequence[BoneField]:
+    if anatomy.kind is Kind.PROCEDURAL:
+        return ()
+    return anatomy_source.fields(anatomy, cache=anatomy_source.default_cache())
 
 
-def _write_case(case: SyntheticCase, folder: Path, formats: Collection[str]) -> None:
-    draft = folder.with_name(f"{folder.name}.part")
+def _write_sample(pool: Pool, task: str, anatomy: AnatomySource, seed: int) -> None:
+    render = partial(POOLS[task], sources=_fields(anatomy))
+    pool.write(range(seed, seed + 1), render)
+
+
+def _write_case(
+    out: Path, protocol: Protocol, making: Making, order: dict[str, Any], seed: int
+) -> Path:
+    folder = out / f"case-{seed:06d}"
+    if _was_made(folder, {"seed": seed, **order}):
+        return folder
+    draft = out / f"{folder.name}.part"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
+    case = make_case(seed, protocol=protocol, sources=_fields(making.anatomy))
     truth = case.truth
-    if "nifti" in formats:
+    if "nifti" in order["formats"]:
         _write_nifti(case, draft / "nifti")
-    if "dicom" in formats:
-        truth = write_study(case, draft / "dicom")
-    document = json.dumps(to_json(truth), indent=2, ensure_ascii=False) + "\n"
-    (draft / "truth.json").write_text(document, encoding="utf-8")
+    if "dicom" in order["formats"]:
+        truth = write_study(case, draft / "dicom", storage=making.storage)
+    _write_json(draft / "truth.json", to_json(truth))
+    drawn = record.parameters(case.params)
+    about = {"parameters_sha256": record.digest(drawn), "parameters": drawn}
+    _write_json(draft / "case.json", {"seed": seed, **order, **about})
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(draft, folder)
+    return folder
+
+
+def _was_made(folder: Path, order: dict[str, Any]) -> bool:
+    """True where the folder's ``case.json`` tells of this very order."""
+    try:
+        told = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and {key: told.get(key) for key in order} == order
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8")
 
 
 def _write_nifti(case: SyntheticCase, folder: Path) -> None:
     folder.mkdir()
-    names = {str(label.value): label.name for label in AnatomyLabel}
-    (folder / "labels.json").write_text(json.dumps(names, indent=2) + "\n", encoding="utf-8")
-    triples = zip(case.volumes, case.anatomy, case.lesions, strict=True)
-    for volume, anatomy, lesions in triples:
-        said = "ct" if volume.weighting is None else volume.weighting.value.lower()
+    labels = {str(label.value): label.name for label in AnatomyLabel}
+    (folder / "labels.json").write_text(json.dumps(labels, indent=2) + "\n", encoding="utf-8")
+    names = _names(case.volumes)
+    labelled = zip(names, case.volumes, case.anatomy, case.lesions, strict=True)
+    for said, volume, anatomy, lesions in labelled:
         _save(folder / f"{said}.nii.gz", volume.values, volume.grid)
         _save(folder / f"{said}_anatomy.nii.gz", anatomy.values, anatomy.grid)
         _save(folder / f"{said}_lesions.nii.gz", lesions.values, lesions.grid)
+
+
+def _names(volumes: Sequence[Volume]) -> list[str]:
+    """A name for each volume: what it shows, and a number from the second of a kind on."""
+    names: list[str] = []
+    for volume in volumes:
+        said = "ct" if volume.weighting is None else volume.weighting.value.lower()
+        before = sum(name.split("-")[0] == said for name in names)
+        names.append(f"{said}-{before + 1}" if before else said)
+    return names
 
 
 def _save(path: Path, values: NDArray[np.generic], grid: Grid) -> None:

@@ -156,13 +156,17 @@ class Pool:
         """Render and store every seed that is not there yet; safe beside other writers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for seed in seeds:
-            target = self.folder / f"{seed:07d}.npz"
+            target = self.path(seed)
             if target.exists():
                 continue
             partial = self.folder / f"{seed:07d}.{os.getpid()}.part"
             with partial.open("wb") as stream:
                 np.savez(stream, **render(seed))  # type: ignore[arg-type]  # names are fixed above
             partial.rename(target)
+
+    def path(self, seed: int) -> Path:
+        """Where the sample of a seed lies, or will lie."""
+        return self.folder / f"{seed:07d}.npz"
 
     def names(self) -> list[Path]:
         """The samples that are there, in order of their seeds."""

@@ -14,12 +14,16 @@ from sifdetect.engine import build_unet
 from sifdetect.learn.calibrate import calibrated
 from sifdetect.learn.dataset import Pool
 from sifdetect.learn.export import export
+from sifdetect.learn.record import pool_anatomy
 from sifdetect.learn.train import TrainConfig
 from sifdetect.volume import FloatImage
 
 
 def release(config: TrainConfig, models: Path, *, calibration: Pool, notes: str) -> BundleSpec:
     """Write ``models/<name>`` from the checkpoint of a training run.
+
+    The card names the bones that the samples of ``config.pool`` were made from, as far as the pool
+    itself says so (``record.py``).
 
     Args:
         calibration: cases that were not trained on; used for a region network.
@@ -45,6 +49,8 @@ def release(config: TrainConfig, models: Path, *, calibration: Pool, notes: str)
         "step_hours_on_one_core": round(state["seconds"] / 3600, 2),
         "seed": config.seed,
     }
+    if bones := pool_anatomy(Path(config.pool)):
+        provenance["anatomy"] = bones
     spec = replace(config.spec, provenance=provenance)
     if spec.task is Task.REGION:
         spec = calibrated(spec, run, calibration)

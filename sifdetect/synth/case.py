@@ -5,6 +5,7 @@ The truth (truth.py) comes from the parameters of the case, never from the pipel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import LesionBit, Modality, MrWeighting
 from sifdetect.findings import Morphology, StudyFindings
 from sifdetect.synth import ct, mr
+from sifdetect.synth.bones import BoneField
 from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
 from sifdetect.synth.truth import truth_of
 from sifdetect.volume import Grid, LabelMap, SacralFrame, Volume
@@ -55,10 +57,18 @@ class Protocol:
 
 
 def make_case(
-    seed: int, *, morphology: Morphology | None = None, protocol: Protocol = Protocol()
+    seed: int,
+    *,
+    morphology: Morphology | None = None,
+    protocol: Protocol = Protocol(),
+    sources: Sequence[BoneField] = (),
 ) -> SyntheticCase:
-    """Render the examination of a seed; the same seed gives the same voxels."""
-    params = sample_case(seed, morphology=morphology)
+    """Render the examination of a seed; the same seed gives the same voxels.
+
+    Args:
+        sources: real bones to vary, as ``scene.sample_case`` takes them.
+    """
+    params = sample_case(seed, morphology=morphology, sources=sources)
     rng = np.random.default_rng([seed, 3])
     volumes: list[Volume] = []
     labels: list[tuple[LabelMap, LabelMap]] = []

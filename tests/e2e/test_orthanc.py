@@ -23,7 +23,7 @@ from pydicom.uid import (
 
 from sifdetect.anatomy import Side
 from sifdetect.findings import Morphology, StudyFindings
-from sifdetect.learn.cases import write_study
+from sifdetect.learn.scanned import write_study
 from sifdetect.synth.case import Protocol, make_case
 from sifdetect.volume import Floats
 from tests.e2e.node import AE_TITLE, QUIET_SECONDS, Destination, Node

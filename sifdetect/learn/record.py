@@ -1,0 +1,118 @@
+"""What a case or a sample was made from, beside it as JSON: order, bones, code, parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sifdetect
+from sifdetect.learn.anatomy_source import AnatomySource, Kind
+from sifdetect.synth.bones import BoneField
+from sifdetect.synth.scene import CaseParams
+
+Document = dict[str, Any]
+"""JSON."""
+
+MAX_LISTED = 64
+"""Longer arrays are given by their shape and checksum."""
+DIGITS = 9
+"""Significant digits that checksums look at: the last ones differ between machines."""
+
+_CODE = ("synth/*.py", "dicom/*.py", "learn/cases.py", "learn/dataset.py", "learn/scanned.py")
+
+
+@cache
+def generator() -> Document:
+    """Name and version of the generator, and a checksum of the code that makes cases."""
+    root = Path(sifdetect.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in _CODE for path in root.glob(pattern)):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return {
+        "name": "sifdetect.synth",
+        "version": sifdetect.__version__,
+        "code_sha256": digest.hexdigest(),
+    }
+
+
+def parameters(case: CaseParams) -> Document:
+    """Everything that was drawn for a case; voxels of real bones are left to their source."""
+    document: Document = _plain(case)
+    return document
+
+
+def digest(document: Any) -> str:
+    """SHA-256 of a document, its numbers rounded to ``DIGITS`` significant digits."""
+    text = json.dumps(_rounded(document), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_pool_record(folder: Path, seeds: range, anatomy: AnatomySource) -> None:
+    """Say beside the samples of a pool from which bones those of ``seeds`` were made."""
+    source = anatomy.record()
+    name = f"made-{seeds[0]:07d}-{seeds[-1]:07d}-{digest(source)[:8]}.json"
+    document = {"seeds": [seeds[0], seeds[-1]], "anatomy": source, "generator": generator()}
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{name}.{os.getpid()}.part"
+    part.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    part.rename(folder / name)
+
+
+def pool_anatomy(folder: Path) -> str:
+    """Where the bones of a pool come from, in words for the model card; empty where none says."""
+    said: dict[str, int] = {}
+    for path in sorted(folder.glob("made-*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        first, last = document["seeds"]
+        words = _in_words(document["anatomy"])
+        said[words] = said.get(words, 0) + last - first + 1
+    return "; ".join(f"{words}, {count} seeds" for words, count in said.items())
+
+
+def _in_words(anatomy: Mapping[str, Any]) -> str:
+    files = [f"{name} (SHA-256 {sha256[:12]})" for name, sha256 in anatomy["files"].items()]
+    kind = "procedural bones" if anatomy["kind"] == Kind.PROCEDURAL.value else anatomy["kind"]
+    return ": ".join([kind, ", ".join(files)]) if files else kind
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, enumerations and arrays as JSON has them."""
+    if isinstance(value, BoneField):
+        return "see anatomy"
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        return {field.name: _plain(getattr(value, field.name)) for field in fields}
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist()) if value.size <= MAX_LISTED else _summary(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(one) for key, one in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _summary(values: np.ndarray[Any, Any]) -> Document:
+    return {"shape": list(values.shape), "sha256": digest(values.ravel().tolist())}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value + 0.0:.{DIGITS}g}"
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return value
