@@ -49,6 +49,7 @@ __all__ = [
     "SliceStack",
     "Subject",
     "components",
+    "fat_left",
     "render",
     "spin_echo",
 ]
@@ -122,7 +123,7 @@ def render(
     stack, points = acquisition.stack, subject.points
     water, fat = components(subject, params, sequence)
     water *= np.float32(sequence.water_left)
-    fat *= _fat_left(subject, params, sequence, spacing_mm)
+    fat *= fat_left(subject, params, sequence, spacing_mm)
     moving = np.zeros((1, 1, 1), dtype=np.float32)
     if acquisition.ghost > 0:
         moving = np.isin(subject.scene.tissue, MOVING).astype(np.float32)
@@ -157,7 +158,7 @@ def components(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[
     return water * grain, fat * grain
 
 
-def _fat_left(
+def fat_left(
     subject: Subject, params: MrParams, sequence: Sequence, spacing_mm: NDArray[np.float64]
 ) -> Array | np.float32:
     """Share of the fat that stays: a saturation pulse fails where the field is off."""
