@@ -17,7 +17,7 @@ from sifdetect.learn.augment import (
     mirrored,
     turned,
 )
-from sifdetect.learn.dataset import Rendered, jittered, thick_slices
+from sifdetect.learn.dataset import Rendered, acquisition, jittered
 from sifdetect.learn.remodel import CORTICAL, grade, thin_cortex
 from sifdetect.learn.views import VIEWS, View, draw_cut, sacral_axes
 from sifdetect.synth.scene import sample_case
@@ -104,11 +104,13 @@ def test_thick_slices_keep_the_mean_and_lose_the_detail() -> None:
     """Averaging through a slice keeps the signal and blurs along one axis."""
     rng = np.random.default_rng(4)
     image = rng.uniform(0, 1, (30, 32, 34)).astype(np.float32)
-    results = [thick_slices(image, np.ones(3), np.random.default_rng(s)) for s in range(8)]
-    blurred = [r for r in results if r is not image]
-    assert blurred
-    for result in blurred:
-        assert result.mean() == pytest.approx(0.5, abs=0.02)
+    drawn = [acquisition(image.shape, np.ones(3), np.random.default_rng(s)) for s in range(8)]
+    stacks = [one.stack for one in drawn if one.stack is not None]
+    assert stacks
+    for stack in stacks:
+        result = stack.spread(stack.cut(image), image.shape[stack.axis])
+        assert result.shape == image.shape
+        assert result.mean() == pytest.approx(0.5, abs=0.03)
         assert result.std() < 0.9 * image.std()
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sifdetect.anatomy import (
     LOCALIZER_CLASS_OF_LABEL,
@@ -26,15 +25,16 @@ from sifdetect.anatomy import (
 from sifdetect.bundle import localizer_spec, region_spec
 from sifdetect.synth import ct, mr
 from sifdetect.synth.bones import BoneField
-from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.noise import Points
 from sifdetect.synth.scene import CaseParams, Scene, points_of, sample_case, scene_at
 from sifdetect.volume import Grid, SacralFrame
 
 Rendered = dict[str, NDArray[Any]]
 """A pool sample: images as float16, labels as uint8, by name; see the two functions below."""
 
-FLUID = (MrWeighting.STIR, MrWeighting.T2_FATSAT)
-ANATOMICAL = (MrWeighting.T1, MrWeighting.T2)
+FLUID = ((MrWeighting.STIR,), (MrWeighting.T2_FATSAT, MrWeighting.DIXON_WATER))
+ANATOMICAL = ((MrWeighting.T1,), (MrWeighting.T2,))
+"""Weightings to choose from for the first and the second image of a role."""
 JITTER_MM, JITTER_DEG = 5.0, 5.0
 """Standard deviation of a localizer's error, which the region network must bear."""
 
@@ -115,35 +115,32 @@ def _images(
     scan = ct.CtParams.sample(rng, tagged=case.body.tagged_stool)
     hu = ct.render(scene, points, scan, spacing_mm=spacing_mm, rng=rng)
     images: Rendered = {"ct": hu.astype(np.float16)}
+    subject = mr.Subject.of(scene, points, mr.Microstructure.sample(rng))
+    marrow = mr.Marrow.sample(rng)
     for role, weightings in (("fluid", FLUID), ("anatomical", ANATOMICAL)):
         for number in range(3):
-            by_chance = number == 2
-            exam = mr.MrParams.sample(rng, random_contrast=by_chance)
-            sequence = mr.Sequence.sample(rng, weightings[number % 2])
-            image = mr.render(scene, points, exam, sequence, spacing_mm=spacing_mm, rng=rng)
-            image = thick_slices(image, spacing_mm, rng)
+            exam = replace(mr.MrParams.sample(rng, random_contrast=number == 2), marrow=marrow)
+            kinds = weightings[number % 2]
+            sequence = exam.sequence(rng, kinds[int(rng.integers(len(kinds)))])
+            series = acquisition(scene.tissue.shape, spacing_mm, rng)
+            image = mr.render(subject, exam, sequence, series, spacing_mm=spacing_mm, rng=rng)
+            if series.stack is not None:
+                image = series.stack.spread(image, scene.tissue.shape[series.stack.axis])
             images[f"{role}{number}"] = np.clip(image, 0, 30).astype(np.float16)
     return images
 
 
-def thick_slices(image: Array, spacing_mm: NDArray[np.float64], rng: np.random.Generator) -> Array:
-    """The image as slices of 1.5–6 mm (gap included) would show it, interpolated back."""
+def acquisition(
+    shape: tuple[int, ...], spacing_mm: NDArray[np.float64], rng: np.random.Generator
+) -> mr.Acquisition:
+    """How a series samples a lattice: slices of 1.5–6 mm (gap included) along any of its axes."""
     axis = int(rng.integers(3))
+    series = mr.Acquisition.sample(rng, axis)
     step = int(np.rint(rng.uniform(1.5, 6.0) / spacing_mm[axis]))
-    if step < 2:
-        return image
-    averaged = ndimage.uniform_filter1d(image, step, axis=axis)
-    start = int(rng.integers(step))
-    at = np.arange(start, image.shape[axis], step)
-    slices = np.take(averaged, at, axis=axis)
-    where = np.clip((np.arange(image.shape[axis]) - start) / step, 0, len(at) - 1)
-    low = np.minimum(where.astype(int), len(at) - 2) if len(at) > 1 else np.zeros(len(where), int)
-    high = np.minimum(low + 1, len(at) - 1)
-    share = (where - low).reshape([-1 if k == axis else 1 for k in range(3)])
-    result: Array = (
-        np.take(slices, low, axis=axis) * (1 - share) + np.take(slices, high, axis=axis) * share
-    )
-    return result.astype(np.float32)
+    if step < 2 or shape[axis] <= step:
+        return series
+    thickness = step * float(rng.uniform(0.7, 1.0))
+    return replace(series, stack=mr.SliceStack(axis, step, int(rng.integers(step)), thickness))
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sifdetect.anatomy import LesionBit, Modality, MrWeighting
+from sifdetect.anatomy import Modality
 from sifdetect.findings import Morphology, StudyFindings
-from sifdetect.synth import ct, mr
+from sifdetect.synth import ct
 from sifdetect.synth.bones import BoneField
+from sifdetect.synth.coverage import as_covered
+from sifdetect.synth.mr_series import mr_volumes, slabs
+from sifdetect.synth.protocol import Protocol
 from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
 from sifdetect.synth.truth import truth_of
-from sifdetect.volume import Grid, LabelMap, SacralFrame, Volume
+from sifdetect.volume import LabelMap, Volume
+
+__all__ = ["Protocol", "SyntheticCase", "make_case"]
 
 SLAB_VOXELS = 1_500_000
 """Voxels rendered at once; bounds the memory of a whole-pelvis scan."""
@@ -31,7 +35,7 @@ class SyntheticCase:
         params: everything that made it.
         volumes: CT first, then MR series in one frame of reference.
         anatomy, lesions: AnatomyLabel values and LesionBit sums for each volume, on its grid.
-        truth: what a perfect reader would say.
+        truth: what a perfect reader would say of what is in view (coverage.py).
     """
 
     params: CaseParams
@@ -41,26 +45,15 @@ class SyntheticCase:
     truth: StudyFindings
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """Which series an examination has, and their voxels.
-
-    Attributes:
-        ct_spacing_mm: right→left, posterior→anterior, caudal→cranial.
-        mr_spacing_mm: right→left, through the slice, along the sacrum (oblique coronal).
-    """
-
-    with_ct: bool = True
-    weightings: tuple[MrWeighting, ...] = (MrWeighting.STIR, MrWeighting.T1)
-    ct_spacing_mm: tuple[float, float, float] = (1.2, 1.2, 2.5)
-    mr_spacing_mm: tuple[float, float, float] = (1.0, 4.0, 1.0)
+DEFAULT = Protocol()
+"""An axial CT of the pelvis, and oblique coronal STIR and T1."""
 
 
 def make_case(
     seed: int,
     *,
     morphology: Morphology | None = None,
-    protocol: Protocol = Protocol(),
+    protocol: Protocol = DEFAULT,
     sources: Sequence[BoneField] = (),
 ) -> SyntheticCase:
     """Render the examination of a seed; the same seed gives the same voxels.
@@ -76,33 +69,30 @@ def make_case(
         volume, *both = _ct_series(params, protocol, rng)
         volumes.append(volume)
         labels.append((both[0], both[1]))
-    if protocol.weightings:
-        series, anatomy, lesions = _mr_series(params, protocol, rng)
-        volumes += series
-        labels += [(anatomy, lesions)] * len(series)
+    for volume, anatomy, lesions in mr_volumes(params, protocol.mr_series, rng):
+        volumes.append(volume)
+        labels.append((anatomy, lesions))
     return SyntheticCase(
         params=params,
         volumes=tuple(volumes),
         anatomy=tuple(pair[0] for pair in labels),
         lesions=tuple(pair[1] for pair in labels),
-        truth=truth_of(params),
+        truth=as_covered(truth_of(params), params, [volume.grid for volume in volumes]),
     )
 
 
 def _ct_series(
     params: CaseParams, protocol: Protocol, rng: np.random.Generator
 ) -> tuple[Volume, LabelMap, LabelMap]:
-    """An axial CT of the pelvis, with the table's axes."""
-    axes = np.array([[1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]])
-    center = SacralFrame(params.frame.origin_lps_mm, axes)
-    grid = _box(center, np.array([300.0, 230.0, 190.0]), protocol.ct_spacing_mm, (0, 10.0, 5.0))
+    """An axial CT, with the table's axes."""
+    grid = protocol.ct_field.grid(params.frame, protocol.ct_spacing_mm)
     scan = replace(
         ct.CtParams.sample(rng, tagged=params.body.tagged_stool),
         slice_mm=protocol.ct_spacing_mm[2],
     )
     values = np.empty(grid.shape, dtype=np.float32)
     anatomy, lesions = (np.empty(grid.shape, dtype=np.uint8) for _ in range(2))
-    for start, stop, part in _slabs(grid, axis=2):
+    for start, stop, part in slabs(grid, axis=2, voxels=SLAB_VOXELS):
         points = points_of(params, part)
         scene = scene_at(params, points, float(grid.spacing_mm[:2].mean()))
         values[:, :, start:stop] = ct.render(
@@ -111,57 +101,3 @@ def _ct_series(
         anatomy[:, :, start:stop] = scene.anatomy()
         lesions[:, :, start:stop] = scene.lesion_bits()
     return Volume(values, grid, Modality.CT), LabelMap(anatomy, grid), LabelMap(lesions, grid)
-
-
-def _mr_series(
-    params: CaseParams, protocol: Protocol, rng: np.random.Generator
-) -> tuple[list[Volume], LabelMap, LabelMap]:
-    """Oblique coronal series along the sacrum, all on one grid; two samples through each slice."""
-    size = np.array([250.0, 104.0, 210.0])
-    grid = _box(params.frame, size, protocol.mr_spacing_mm, (0.0, 0.0, -10.0))
-    fine = grid.resized(grid.spacing_mm / np.array([1, 2, 1]))
-    points = points_of(params, fine)
-    scene = scene_at(params, points, protocol.mr_spacing_mm[0])
-    exam = mr.MrParams.sample(rng, random_contrast=False)
-    volumes = []
-    for weighting in protocol.weightings:
-        sequence = mr.Sequence.sample(rng, weighting)
-        image = mr.render(scene, points, exam, sequence, spacing_mm=fine.spacing_mm, rng=rng)
-        image = 1000 * (image[:, 0::2] + image[:, 1::2]) / 2
-        volumes.append(Volume(image.astype(np.float32), grid, Modality.MR, weighting))
-    anatomy = scene.anatomy()[:, 0::2]
-    bits = scene.lesion_bits()
-    both = bits[:, 0::2] | (bits[:, 1::2] & np.uint8(LesionBit.FRACTURE_LINE))
-    return volumes, LabelMap(anatomy, grid), LabelMap(both, grid)
-
-
-def _box(
-    frame: SacralFrame,
-    size_mm: NDArray[np.float64],
-    spacing_mm: tuple[float, float, float],
-    center_mm: tuple[float, float, float],
-) -> Grid:
-    """A grid along a frame's axes with its own spacing along each."""
-    spacing = np.array(spacing_mm)
-    shape = np.rint(size_mm / spacing).astype(int)
-    affine = np.eye(4)
-    affine[:3, :3] = frame.axes.T * spacing
-    corner = np.array(center_mm) - (shape - 1) / 2 * spacing
-    affine[:3, 3] = frame.to_lps_mm(corner)
-    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
-
-
-def _slabs(grid: Grid, *, axis: int) -> list[tuple[int, int, Grid]]:
-    """The grid cut along an axis into parts of at most SLAB_VOXELS."""
-    each = max(
-        1, SLAB_VOXELS // (grid.shape[0] * grid.shape[1] * grid.shape[2] // grid.shape[axis])
-    )
-    parts = []
-    for start in range(0, grid.shape[axis], each):
-        stop = min(start + each, grid.shape[axis])
-        low = tuple(start if k == axis else 0 for k in range(3))
-        high = tuple(stop if k == axis else grid.shape[k] for k in range(3))
-        parts.append(
-            (start, stop, grid.cropped((low[0], low[1], low[2]), (high[0], high[1], high[2])))
-        )
-    return parts

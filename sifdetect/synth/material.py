@@ -75,9 +75,10 @@ COMPOSITION = {
 """Shares of fat, cells, free fluid and what gives no signal; own estimates, but that red marrow is
 about half fat in the elderly (Vogler and Murphy 1988, Radiology: 40 % in young red marrow)."""
 
-CELLS = (1150.0, 75.0, 0.88)
-"""T1 (ms), T2 (ms) and proton density of cellular tissue, tumour too: close to muscle on T1."""
-FLUID = (4000.0, 1500.0, 1.0)
+CELLS = (1150.0, 1300.0, 75.0, 70.0, 0.88)
+"""Cellular tissue, tumour too: T1 at 1.5 and 3 T, T2 at 1.5 and 3 T (ms), proton density; close to
+muscle on T1."""
+FLUID = (4000.0, 4200.0, 1500.0, 1300.0, 1.0)
 """The same of free fluid, as cerebrospinal fluid."""
 
 HU = np.array([MEAN_HU[material] for material in Material], dtype=np.float32)

@@ -1,4 +1,7 @@
-"""MR signal of a synthetic pelvis: spin echo and inversion recovery, by tissue T1, T2 and PD."""
+"""MR images of a synthetic pelvis: water and fat of every voxel, as a scanner sees them.
+
+Tissue is in mr_tissue.py, the pulse sequences are in mr_sequence.py, the scanner in mr_scanner.py.
+"""
 
 from __future__ import annotations
 
@@ -6,161 +9,282 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sifdetect.anatomy import MrWeighting
 from sifdetect.synth import material
 from sifdetect.synth.body import Tissue
-from sifdetect.synth.noise import Array, Points, SmoothNoise
+from sifdetect.synth.mr_scanner import (
+    Acquisition,
+    Coil,
+    SliceStack,
+    blurred,
+    cropped,
+    field_offset,
+    folded,
+    ghosts,
+    noise_left,
+    shifted,
+)
+from sifdetect.synth.mr_sequence import Sequence, signed_echo, spin_echo
+from sifdetect.synth.mr_tissue import (
+    DRY_GAP,
+    EDEMA,
+    FLUID_GAP,
+    Marrow,
+    Microstructure,
+    Relaxation,
+    Subject,
+    lipid,
+    water_of,
+    waters,
+)
+from sifdetect.synth.noise import Array, SmoothNoise
 from sifdetect.synth.scene import Scene
-from sifdetect.synth.susceptibility import with_metal
+from sifdetect.synth.susceptibility import REACH_MM, with_metal
 
-RELAXATION = {
-    Tissue.AIR: (1000, 50, 0.0),
-    Tissue.FAT: (300, 110, 1.0),
-    Tissue.MUSCLE: (1050, 40, 0.85),
-    Tissue.VISCERA: (950, 65, 0.85),
-    Tissue.GAS: (1000, 20, 0.02),
-    Tissue.STOOL: (700, 60, 0.6),
-    Tissue.FLUID: (3500, 900, 1.0),
-    Tissue.VESSEL: (1400, 150, 0.25),
-    Tissue.DISC: (1000, 75, 0.8),
-    Tissue.CSF: (4000, 1500, 1.0),
-    Tissue.NERVE: (900, 75, 0.8),
-    Tissue.LIGAMENT: (900, 18, 0.5),
-    Tissue.SKIN: (800, 40, 0.6),
-    Tissue.MARROW: (300, 110, 1.0),
-    Tissue.CORTEX: (900, 4, 0.15),
-    Tissue.CARTILAGE: (1100, 40, 0.7),
-    Tissue.TABLE: (1000, 20, 0.0),
-    Tissue.CALCIFICATION: (900, 4, 0.05),
-    Tissue.ORGAN: (700, 60, 0.85),
-    Tissue.RIB: (350, 60, 0.5),
-    Tissue.LUNG: (1000, 15, 0.1),
-}
-"""T1 (ms), T2 (ms) and proton density at 1.5 T: de Bazelaire 2004, Stanisz 2005, Gold 2004; fat's
-T2 as a fast spin echo sees it."""
-MARROW_WATER = (1000.0, 55.0, 0.85)
-EDEMA_WATER = (1300.0, 95.0, 0.95)
+__all__ = [
+    "Acquisition",
+    "Marrow",
+    "Microstructure",
+    "MrParams",
+    "Sequence",
+    "SliceStack",
+    "Subject",
+    "components",
+    "fat_left",
+    "render",
+    "spin_echo",
+]
 
-
-@dataclass(frozen=True)
-class Sequence:
-    """A pulse sequence; ``fat_left`` is the share of fat signal that a fat suppression leaves."""
-
-    weighting: MrWeighting
-    tr_ms: float
-    te_ms: float
-    ti_ms: float
-    fat_left: float
-
-    @staticmethod
-    def sample(rng: np.random.Generator, weighting: MrWeighting) -> Sequence:
-        """Draw plausible timing for a weighting at 1.5 T."""
-        fast = {
-            MrWeighting.STIR: (rng.uniform(3200, 6000), rng.uniform(30, 70), rng.uniform(145, 175)),
-            MrWeighting.T1: (rng.uniform(450, 750), rng.uniform(8, 18), 0.0),
-            MrWeighting.T2: (rng.uniform(3000, 6000), rng.uniform(80, 120), 0.0),
-            MrWeighting.T2_FATSAT: (rng.uniform(3000, 6000), rng.uniform(50, 90), 0.0),
-        }[weighting]
-        left = float(rng.beta(1.2, 10)) if weighting is MrWeighting.T2_FATSAT else 1.0
-        return Sequence(weighting, float(fast[0]), float(fast[1]), float(fast[2]), left)
+MOVING = (Tissue.SKIN, Tissue.VESSEL, Tissue.VISCERA, Tissue.FLUID, Tissue.STOOL)
+"""What pulse, breath and peristalsis move."""
 
 
 @dataclass(frozen=True)
 class MrParams:
-    """Coil, marrow and noise of one examination.
+    """One examination: scanner, coil, and what of the patient only its images show.
 
     Attributes:
-        fat_fraction: of the marrow, mean; varies in space by ``islands``.
+        field_t: 1.5 or 3.0.
+        scatter: deviation of each Tissue's T1, T2 and density, standard normal, (3, len(Tissue)).
         contrast: None for signal by physics; else a random signal per tissue (marrow, edema and
             gap at the end), 0–1.
+        vessel_flow: share of the blood's signal that its flow leaves, 0–1.
+        gap_fluid: share of fluid in the gap of an edematous fracture, 0–1.
+        streaks: lipid in the strongest strands of muscle, 0–1.
+        grain: standard deviation of the fine texture.
     """
 
-    fat_fraction: float
-    scatter: tuple[float, ...]
+    field_t: float
+    marrow: Marrow
+    scatter: Array
     contrast: tuple[float, ...] | None
-    bias: float
-    noise: float
-    blur_mm: float
     vessel_flow: float
-    coil: SmoothNoise
-    islands: SmoothNoise
-    texture: SmoothNoise
+    gap_fluid: float
+    streaks: float
+    grain: float
+    coil: Coil
+    drift: SmoothNoise
 
     @staticmethod
     def sample(rng: np.random.Generator, *, random_contrast: bool) -> MrParams:
-        """Draw an examination; marrow fat 0.55–0.95 in the elderly (Hajek 1987)."""
+        """Draw an examination."""
         contrast = tuple(float(v) for v in rng.uniform(0.05, 1.0, len(Tissue) + 2))
         return MrParams(
-            fat_fraction=float(rng.uniform(0.5, 0.93)),
-            scatter=tuple(float(v) for v in rng.normal(0, 1, len(Tissue))),
+            field_t=1.5 if rng.random() < 0.6 else 3.0,
+            marrow=Marrow.sample(rng),
+            scatter=rng.normal(0, 1, (3, len(Tissue))).astype(np.float32),
             contrast=contrast if random_contrast else None,
-            bias=float(rng.uniform(0.05, 0.5)),
-            noise=float(rng.uniform(0.01, 0.06)),
-            blur_mm=float(rng.uniform(0.3, 0.9)),
-            vessel_flow=float(rng.uniform(0, 1)),
-            coil=SmoothNoise.sample(rng, 170.0, 8),
-            islands=SmoothNoise.sample(rng, 13.0),
-            texture=SmoothNoise.sample(rng, 4.0, 32),
+            vessel_flow=float(rng.beta(0.8, 1.2)),
+            gap_fluid=float(rng.beta(0.6, 1.4)),
+            streaks=float(rng.uniform(0.1, 0.8)),
+            grain=float(rng.uniform(0.02, 0.09)),
+            coil=Coil.sample(rng),
+            drift=SmoothNoise.sample(rng, 130.0, 8),
         )
+
+    def sequence(self, rng: np.random.Generator, weighting: MrWeighting) -> Sequence:
+        """Draw the timing of a series at this scanner's field."""
+        return Sequence.sample(rng, weighting, field_t=self.field_t)
 
 
 def render(
-    scene: Scene,
-    points: Points,
+    subject: Subject,
     params: MrParams,
     sequence: Sequence,
+    acquisition: Acquisition,
     *,
     spacing_mm: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Array:
-    """Signal of every point, arbitrary units around 0–1.5, on a lattice of ``spacing_mm`` (3,)."""
-    if params.contrast is None:
-        signal = _by_physics(scene, points, params, sequence)
-    else:
-        signal = _by_chance(scene, params.contrast)
-    signal = with_metal(signal, scene.mimics.metal_mm, spacing_mm)
-    signal *= 1 + 0.06 * params.texture.at(points)
-    signal *= np.exp(params.bias * params.coil.at(points))
-    signal = ndimage.gaussian_filter(signal, np.maximum(params.blur_mm / spacing_mm, 0.3))
-    noise = params.noise * float(np.percentile(signal, 97))
-    real = signal + noise * rng.standard_normal(signal.shape).astype(np.float32)
-    imaginary = noise * rng.standard_normal(signal.shape).astype(np.float32)
+    """Signal of one series, arbitrary units around 0–1.5, on a lattice of ``spacing_mm`` (3,).
+
+    Returns:
+        float32; of the points' shape, less what folds in and with the slices of the stack.
+    """
+    stack, points = acquisition.stack, subject.points
+    water, fat = components(subject, params, sequence)
+    water *= np.float32(sequence.water_left)
+    fat *= fat_left(subject, params, sequence, spacing_mm)
+    water, fat = _around_metal(subject.scene, water, fat, spacing_mm)
+    moving = np.zeros((1, 1, 1), dtype=np.float32)
+    if acquisition.ghost > 0:
+        moving = np.isin(subject.scene.tissue, MOVING).astype(np.float32)
+    if stack is not None:
+        water, fat, points = stack.cut(water), stack.cut(fat), stack.of(points)
+        moving = stack.cut(moving) if acquisition.ghost > 0 else moving
+    read, phase = acquisition.read_axis, acquisition.phase_axis
+    signal = np.abs(water + shifted(fat, read, acquisition.shift_mm / spacing_mm[read]))
+    if acquisition.ghost > 0:
+        far = acquisition.ghost_mm / spacing_mm[phase]
+        signal += ghosts(signal * moving, phase, far, acquisition.ghost)
+    if np.isfinite(acquisition.band):
+        signal *= 1 - 0.85 / (1 + np.exp((acquisition.band - points.y) / 4))
+    body = subject.scene.body
+    gain, hiss = params.coil.gains(points, body.center_y_mm - body.half_depth_mm)
+    hiss = hiss * (params.coil.noise / noise_left(acquisition, spacing_mm))
+    signal = folded(signal * gain, phase, acquisition.fold)
+    hiss = cropped(np.broadcast_to(hiss, gain.shape), phase, acquisition.fold)
+    channels = [rng.standard_normal(signal.shape, np.float32) * hiss for _ in range(2)]
+    real = blurred(signal + channels[0], acquisition, spacing_mm)
+    imaginary = blurred(channels[1], acquisition, spacing_mm)
     return np.asarray(np.hypot(real, imaginary), dtype=np.float32)
 
 
-def spin_echo(t1_ms: Array, t2_ms: Array, density: Array, sequence: Sequence) -> Array:
-    """Magnitude of a spin echo, with inversion where ``ti_ms`` > 0 (Bernstein 2004, ch. 14)."""
-    recovery = 1 - np.exp(-sequence.tr_ms / t1_ms)
-    if sequence.ti_ms > 0:
-        recovery = 1 - 2 * np.exp(-sequence.ti_ms / t1_ms) + np.exp(-sequence.tr_ms / t1_ms)
-    return np.asarray(density * np.abs(recovery) * np.exp(-sequence.te_ms / t2_ms), np.float32)
+def _around_metal(
+    scene: Scene, water: Array, fat: Array, spacing_mm: NDArray[np.float64]
+) -> tuple[Array, Array]:
+    """Water and fat near metal, where they can no longer be told apart: all as water."""
+    metal_mm = scene.mimics.metal_mm
+    if metal_mm is None:
+        return water, fat
+    near = metal_mm < REACH_MM
+    bent = with_metal(np.abs(water + fat), metal_mm, spacing_mm)
+    return np.where(near, bent, water), np.where(near, np.float32(0), fat)
 
 
-def _by_physics(scene: Scene, points: Points, params: MrParams, sequence: Sequence) -> Array:
-    t1, t2, density = (np.array(c, np.float32) for c in zip(*RELAXATION.values(), strict=True))
-    scatter = np.array(params.scatter, np.float32)
-    signal = spin_echo(t1 * (1 + 0.06 * scatter), t2 * (1 - 0.08 * scatter), density, sequence)
-    fat = float(signal[Tissue.FAT]) * sequence.fat_left
-    signal[Tissue.FAT] = fat
-    signal[Tissue.VESSEL] *= 4 * params.vessel_flow
-    soft = signal.copy()
-    soft[[Tissue.MARROW, Tissue.CORTEX]] = signal[Tissue.MUSCLE]
-    water, swollen = (_one(values, sequence) for values in (MARROW_WATER, EDEMA_WATER))
-    share = np.clip(params.fat_fraction + 0.1 * params.islands.at(points), 0.1, 0.97)
-    plain = share * fat + (1 - share) * water
-    wet = np.clip(scene.edema, 0, 1) * 0.85
-    soaked = plain * (1 - wet) + wet * swollen
-    soaked *= 1 - 0.7 * scene.sclerosis
-    soaked += scene.disc_remnant * (0.7 * float(signal[Tissue.DISC]) - soaked)
-    gap = _one((1200.0, 25.0, 0.4), sequence)
-    soaked = soaked * (1 - scene.lesions.lucency) + gap * scene.lesions.lucency
-    image = _mixed(scene, soft, soaked, float(signal[Tissue.CORTEX]))
-    cells, fluid = (_one(values, sequence) for values in (material.CELLS, material.FLUID))
-    image = scene.filled(image, material.signals(fat=fat, cells=cells, fluid=fluid, void=0.02))
-    scale = max(float(signal[Tissue.MUSCLE]), fat, water, 1e-3)
-    return np.asarray(image / scale, dtype=np.float32)
+def components(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[Array, Array]:
+    """Signed signal of water and of fat at every point; the brightest common tissue is near 1."""
+    if params.contrast is not None:
+        image = _by_chance(subject.scene, params.contrast)
+        return image * (1 + params.grain * subject.texture), np.zeros_like(image)
+    water, fat = _by_physics(subject, params, sequence)
+    grain = 1 + np.float32(params.grain) * subject.texture
+    return water * grain, fat * grain
+
+
+def fat_left(
+    subject: Subject, params: MrParams, sequence: Sequence, spacing_mm: NDArray[np.float64]
+) -> Array | np.float32:
+    """Share of the fat that stays: a saturation pulse fails where the field is off."""
+    if not np.isfinite(sequence.fails) or params.contrast is not None:
+        return np.float32(sequence.fat_left)
+    offset = np.abs(field_offset(subject, params.drift, spacing_mm))
+    failing = 1 / (1 + np.exp(np.clip((sequence.fails - offset) / 0.15, -20, 20)))
+    return np.asarray(sequence.fat_left + (1 - sequence.fat_left) * failing, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class _Signals:
+    """Signed signals of one sequence: water of each Tissue and its lipid, lipid, edema, gap."""
+
+    water: Array
+    lipid: Array
+    fat: float
+    edema: float
+    gap: float
+
+    @staticmethod
+    def of(params: MrParams, sequence: Sequence) -> _Signals:
+        table, shares = waters(params.field_t)
+        t1, t2, density = params.scatter
+        scattered = Relaxation(
+            table.t1_ms * (1 + 0.06 * t1),
+            table.t2_ms * (1 + 0.08 * t2),
+            table.density * (1 + 0.03 * density),
+        )
+        water = signed_echo(scattered, sequence) * (1 - shares)
+        water[Tissue.VESSEL] *= params.vessel_flow
+        fat, swollen, fluid, dry = (
+            float(signed_echo(one, sequence)[0])
+            for one in (
+                lipid(params.field_t, sequence.echo_train),
+                *(water_of(values, params.field_t) for values in (EDEMA, FLUID_GAP, DRY_GAP)),
+            )
+        )
+        gap = dry + (fluid - dry) * params.gap_fluid
+        return _Signals(water, (fat * shares).astype(np.float32), fat, swollen, gap)
+
+
+def _by_physics(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[Array, Array]:
+    signals = _Signals.of(params, sequence)
+    water, fat = _soft(subject, params, signals)
+    marrow = _bone(subject, params, signals)
+    inside = subject.bone
+    share = subject.scene.bone_share[inside]
+    for image, bone in zip((water, fat), marrow, strict=True):
+        image[inside] += share * (bone - image[inside])
+    water, fat = _with_materials(subject.scene, (water, fat), params, sequence, fat=signals.fat)
+    kept = signals.fat * sequence.fat_left
+    common = (signals.water[Tissue.MUSCLE], kept, signals.water[Tissue.MARROW])
+    scale = np.float32(1 / max(*(abs(float(value)) for value in common), 1e-3))
+    return water * scale, fat * scale
+
+
+def _with_materials(
+    scene: Scene,
+    images: tuple[Array, Array],
+    params: MrParams,
+    sequence: Sequence,
+    *,
+    fat: float,
+) -> tuple[Array, Array]:
+    """Water and fat images with what mimics put in the place of tissue; ``fat`` is its signal."""
+    cells, fluid = (
+        float(signed_echo(water_of(values, params.field_t), sequence)[0])
+        for values in (material.CELLS, material.FLUID)
+    )
+    wet = material.signals(fat=0.0, cells=cells, fluid=fluid)
+    return scene.filled(images[0], wet), scene.filled(
+        images[1], material.signals(fat=fat, cells=0.0, fluid=0.0)
+    )
+
+
+def _soft(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array, Array]:
+    """Water and fat as if there were no bone: muscle with strands of fat and small veins."""
+    water, lipids = signals.water.copy(), signals.lipid.copy()
+    for table in (water, lipids):
+        table[[Tissue.MARROW, Tissue.CORTEX]] = table[Tissue.MUSCLE]
+    water_image, fat_image = water[subject.scene.tissue], lipids[subject.scene.tissue]
+    streaks, muscle = subject.streaks, subject.scene.tissue[subject.soft] == Tissue.MUSCLE
+    strand = np.clip(streaks - 0.7, 0, 1) * params.streaks * muscle
+    vein = np.clip(-1.5 - streaks, 0, 1) * (0.3 + 0.7 * muscle)
+    septum = np.clip(1 - np.abs(streaks) / 0.12, 0, 1) * 0.45 * ~muscle
+    wet, greasy = water_image[subject.soft], fat_image[subject.soft]
+    wet = wet * (1 - strand) + vein * (float(signals.water[Tissue.VESSEL]) - wet)
+    water_image[subject.soft] = wet
+    fat_image[subject.soft] = greasy * (1 - vein) * (1 - septum) + strand * signals.fat
+    return water_image, fat_image
+
+
+def _bone(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array, Array]:
+    """Water and fat of the voxels of ``subject.bone``, in order: marrow, lesions, cortex."""
+    scene, inside = subject.scene, subject.bone
+    wet = np.clip(scene.edema[inside], 0, 1) * 0.85
+    share = params.marrow.share(subject) * (1 - wet)
+    plain = float(signals.water[Tissue.MARROW])
+    water = (1 - share) * (plain + wet * (signals.edema - plain))
+    fat = share * signals.fat
+    dense = 1 - 0.7 * scene.sclerosis[inside]
+    water, fat = water * dense, fat * dense
+    for part, value in (
+        (scene.disc_remnant[inside], 0.7 * float(signals.water[Tissue.DISC])),
+        (scene.lesions.lucency[inside], signals.gap),
+        (scene.cortex_share[inside], float(signals.water[Tissue.CORTEX])),
+    ):
+        water += part * (value - water)
+        fat *= 1 - part
+    return water, fat
 
 
 def _by_chance(scene: Scene, contrast: tuple[float, ...]) -> Array:
@@ -189,8 +313,3 @@ def _mixed(scene: Scene, soft: Array, marrow: Array, cortex: float) -> Array:
     bone = marrow + (cortex - marrow) * scene.cortex_share
     share = scene.bone_share
     return np.asarray(soft[scene.tissue] * (1 - share) + bone * share, dtype=np.float32)
-
-
-def _one(values: tuple[float, float, float], sequence: Sequence) -> float:
-    t1, t2, density = (np.array([value], np.float32) for value in values)
-    return float(spin_echo(t1, t2, density, sequence)[0])
