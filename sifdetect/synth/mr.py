@@ -35,6 +35,9 @@ RELAXATION = {
     Tissue.ORGAN: (700, 60, 0.85),
     Tissue.RIB: (350, 60, 0.5),
     Tissue.LUNG: (1000, 15, 0.1),
+    Tissue.FATTY_MUSCLE: (460, 75, 0.9),
+    Tissue.SEPTUM: (420, 60, 0.75),
+    Tissue.VEIN: (1400, 170, 0.9),
 }
 """T1 (ms), T2 (ms) and proton density at 1.5 T: de Bazelaire 2004, Stanisz 2005, Gold 2004; fat's
 T2 as a fast spin echo sees it."""
