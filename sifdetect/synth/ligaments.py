@@ -45,7 +45,7 @@ def _presacral(tissue: NDArray[np.uint8], bones: BoneField, fine: Array) -> None
     front = (bones.sacrum_mm < 6) & (bones.v_mm > 0) & (bones.s_mm > 2) & (bones.level < 4.8)
     medial = np.abs(bones.lateral) < 2.2
     tissue[front & medial] = Tissue.FAT
-    tissue[front & medial & (bones.sacrum_mm < 4.5) & (np.abs(fine) < 0.13)] = Tissue.VEIN
+    tissue[front & medial & (bones.sacrum_mm < 4.5) & (np.abs(fine) < 0.07)] = Tissue.VEIN
 
 
 def _joints(
@@ -63,5 +63,6 @@ def _joints(
     behind = lattice.filled(recess.astype(np.float32)) < 0
     behind &= (np.abs(bones.lateral) > 2.2) & (bones.labels == 0)
     tissue[behind] = Tissue.FAT
-    tissue[behind & (np.abs(fine) < 0.4)] = Tissue.LIGAMENT
+    tissue[behind & (np.abs(fine) < 0.45)] = Tissue.SEPTUM
+    tissue[behind & (np.abs(fine) < 0.2)] = Tissue.LIGAMENT
     tissue[bones.joint & (bones.v_mm > -24)] = Tissue.CARTILAGE

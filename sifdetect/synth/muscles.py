@@ -91,7 +91,7 @@ def _maximus(place: Place, bulk: float) -> Array:
     size = place.scale
     upper = 0.75 * (place.at.z + 2 * size) + 0.6 * (place.side - 45 * size)
     lower = -0.8 * (place.at.z + 116 * size) - 0.55 * (place.side - 8 * size)
-    medial = np.interp(place.at.z / size, [-125, -100, -50, -20, 0], [3, 7, 24, 38, 42]) * size
+    medial = np.interp(place.at.z / size, [-125, -100, -50, -20, 0], [2, 4, 15, 32, 40]) * size
     sheet = np.maximum(np.maximum(-shell, shell - thick), np.maximum(upper, lower))
     ventral = place.at.y + 0.15 * place.side - 8 * size
     return np.maximum(np.maximum(sheet, medial - place.side), ventral).astype(np.float32)

@@ -10,7 +10,7 @@ from sifdetect.synth import ligaments, muscles, viscera
 from sifdetect.synth.body import BodyParams, Tissue
 from sifdetect.synth.lattice import Lattice, rounded, warped
 from sifdetect.synth.noise import Array, Points
-from sifdetect.synth.place import Place
+from sifdetect.synth.place import DORSAL_S_MM, DORSAL_V_MM, Place
 from sifdetect.synth.shape import FEMUR, BoneField
 from sifdetect.synth.spine import SpineCurve
 
@@ -23,10 +23,9 @@ def evaluate(
 ) -> NDArray[np.uint8]:
     """Tissue values at points in the pelvic frame."""
     lattice = Lattice(points, LATTICE_MM)
-    skin = _outline(body, lattice.points(points), curve.scale)
-    place = Place.on(lattice, points, bones, wall=skin + body.fat_mm, curve=curve)
-    skin_mm = lattice.filled(skin)
-    wall = skin_mm + np.float32(body.fat_mm)
+    skin, fat_mm = _outline(body, lattice.points(points), curve)
+    place = Place.on(lattice, points, bones, wall=skin + fat_mm, curve=curve)
+    skin_mm, wall = lattice.filled(skin), lattice.filled(place.wall)
     tissue = np.full(points.x.shape, Tissue.FAT, dtype=np.uint8)
     fine = body.fine.at(points)
     _subcutaneous(tissue, body, points, wall=wall, fine=fine)
@@ -42,7 +41,7 @@ def evaluate(
     _bones(tissue, body, bones)
     tissue[skin_mm > -2.0] = Tissue.SKIN
     tissue[skin_mm > 0] = Tissue.AIR
-    tissue[_table(body, points, curve.scale) & (skin_mm > 0)] = Tissue.TABLE
+    tissue[_table(body, points, curve) & (skin_mm > 0)] = Tissue.TABLE
     return tissue
 
 
@@ -71,34 +70,42 @@ def disc_remnant(body: BodyParams, points: Points, bones: BoneField) -> Array:
     return np.asarray(result * inside)
 
 
-def _outline(body: BodyParams, points: Points, scale: float) -> Array:
-    """Signed distance to the skin, about; a superellipse, flattened where the body lies."""
-    back, front = _half_depths(body, scale)
-    half_width = max(body.half_width_mm, 146 * scale + 0.7 * body.fat_mm)
+def _outline(body: BodyParams, points: Points, curve: SpineCurve) -> tuple[Array, Array]:
+    """Signed distance to the skin, about, and the thickness of the fat below it.
+
+    The outline is a superellipse, flattened where the body lies; fat is thinner over the sacrum.
+    """
+    back, front = _half_depths(body, curve)
+    half_width = max(body.half_width_mm, 146 * curve.scale + 0.7 * body.fat_mm)
     across = np.abs(points.x) / half_width
     forward = points.y - body.center_y_mm
     depth = forward / np.where(forward < 0, back, front).astype(np.float32)
     radius = (across**2.5 + np.abs(depth) ** 2.5) ** np.float32(1 / 2.5)
     lying = depth if body.prone else -depth
     flat = np.clip(lying - 0.8, 0, None) * 0.9 * body.half_depth_mm
-    waves = 6 * rounded(body.contour, points)
-    result: Array = ((radius - 1) * back + flat + waves).astype(np.float32)
-    return result
+    cleft = np.exp(-((points.x / 14) ** 2)) * np.clip((-points.z - 75) / 50, 0, 1) * (forward < 0)
+    waves = 6 * rounded(body.contour, points) + 14 * cleft
+    skin = (radius - 1) * back + flat + waves
+    thin = np.exp(-((points.x / 45) ** 2)) * (points.z > -110) * (forward < 0)
+    fat_mm = body.fat_mm * (1 - 0.3 * thin)
+    return skin.astype(np.float32), fat_mm.astype(np.float32)
 
 
-def _half_depths(body: BodyParams, scale: float) -> tuple[float, float]:
+def _half_depths(body: BodyParams, curve: SpineCurve) -> tuple[float, float]:
     """From the centre to the back and to the front, with room for the bones and what covers them.
 
     Muscle behind the sacrum and fat over it: own estimate on open CT scans.
     """
-    back = 52 * scale + 12 * body.muscle + 0.8 * body.fat_mm + body.center_y_mm
-    front = 84 * scale + 0.5 * body.fat_mm - body.center_y_mm
+    knots = zip(DORSAL_S_MM * curve.scale, DORSAL_V_MM * curve.scale, strict=True)
+    dorsal = -min(float(curve.position_mm(s, v)[1]) for s, v in knots if s >= 0)
+    back = dorsal + 8 + 13 * body.muscle + 0.7 * body.fat_mm + body.center_y_mm
+    front = 84 * curve.scale + 0.5 * body.fat_mm - body.center_y_mm
     return max(body.half_depth_mm, back), max(body.half_depth_mm, front)
 
 
-def _table(body: BodyParams, points: Points, scale: float) -> NDArray[np.bool_]:
+def _table(body: BodyParams, points: Points, curve: SpineCurve) -> NDArray[np.bool_]:
     """The patient table, slightly hollow, behind the body or in front of it."""
-    back, front = _half_depths(body, scale)
+    back, front = _half_depths(body, curve)
     sign, reach = (-1, front) if body.prone else (1, back)
     below = sign * (points.y - body.center_y_mm) + reach + 6
     hollow = below - 0.0004 * points.x**2
@@ -190,6 +197,8 @@ def _spinal_content(
     tissue[foramen] = Tissue.FAT
     tissue[foramen & (fine > 0.1)] = Tissue.NERVE
     tissue[bones.disc] = Tissue.DISC
+    annulus = bones.disc & ((points.x / 25) ** 2 + ((bones.v_mm + 1) / 17) ** 2 > 0.55 * size**2)
+    tissue[annulus] = Tissue.LIGAMENT
 
 
 def _bones(tissue: NDArray[np.uint8], body: BodyParams, bones: BoneField) -> None:

@@ -30,11 +30,12 @@ def bowel(
     loops, content = loops.ravel()[index], content.ravel()[index]
     x, y, z = (axis.ravel()[index] for axis in (points.x, points.y, points.z))
     value = np.full(len(index), Tissue.FAT, dtype=np.uint8)
-    folds = np.abs(np.mod(x + 0.6 * y + 0.8 * z, 9.0) - 4.5) < 0.8
     value[loops > -0.25] = Tissue.VISCERA
-    lumen = (loops > 0.1) & ~(folds & (loops < 0.55))
-    value[lumen] = Tissue.FLUID
-    value[lumen & (content > 1.2 - 1.6 * body.stool)] = Tissue.STOOL
+    folds = np.abs(np.mod(loops * 9 + content * 14 + 0.15 * (x + y - z), 5.0) - 2.5) < 0.5
+    lumen = (loops > 0.1) & ~(folds & (loops < 0.5))
+    value[lumen] = Tissue.STOOL
+    value[lumen & (content < -0.5)] = Tissue.FLUID
+    value[lumen & (content > 0) & (content > 1.2 - 1.6 * body.stool)] = Tissue.STOOL
     upward = -y if body.prone else y
     value[lumen & (upward + 22 * content > 95 - 90 * body.gas)] = Tissue.GAS
     tissue.reshape(-1)[index] = value
