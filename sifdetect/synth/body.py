@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from scipy import ndimage
 
-from sifdetect.synth.noise import SmoothNoise
+from sifdetect.synth.noise import Array, SmoothNoise
 
 
 class Tissue(IntEnum):
@@ -34,11 +35,20 @@ class Tissue(IntEnum):
     ORGAN = 18
     RIB = 19
     LUNG = 20
+    FATTY_MUSCLE = 21  # a voxel of muscle with fat between its fibres
+    SEPTUM = 22  # thin connective tissue in fat, a part of a voxel
+    VEIN = 23  # slow blood: bright on fluid-sensitive images
 
 
 @dataclass(frozen=True)
 class BodyParams:
-    """Habitus and content of one body; lengths in mm, shares 0–1."""
+    """Habitus and content of one body; lengths in mm, shares 0–1.
+
+    Attributes:
+        infiltration: fat in the muscles, from a young adult's to that of the very old.
+        streaks: (256, 256) periodic noise of unit variance, 1 mm apart, across a muscle's fibres.
+        prone: the body lies on its front.
+    """
 
     half_width_mm: float
     half_depth_mm: float
@@ -62,6 +72,9 @@ class BodyParams:
     coarse: SmoothNoise
     fine: SmoothNoise
     bowel: SmoothNoise
+    infiltration: float
+    streaks: Array
+    prone: bool
 
     @staticmethod
     def sample(rng: np.random.Generator) -> BodyParams:
@@ -93,4 +106,13 @@ class BodyParams:
             coarse=SmoothNoise.sample(rng, 26.0),
             fine=SmoothNoise.sample(rng, 8.0),
             bowel=SmoothNoise.sample(rng, 21.0),
+            infiltration=float(rng.beta(1.6, 2.6)),
+            streaks=_streaks(rng),
+            prone=bool(rng.random() < 0.1),
         )
+
+
+def _streaks(rng: np.random.Generator) -> Array:
+    plain = rng.standard_normal((256, 256))
+    smooth = ndimage.gaussian_filter(plain, (1.5, 3.5), mode="wrap")
+    return np.asarray(smooth / smooth.std(), dtype=np.float32)

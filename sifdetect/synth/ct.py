@@ -35,6 +35,9 @@ MEAN_HU = {
     Tissue.ORGAN: 55,
     Tissue.RIB: 330,
     Tissue.LUNG: -820,
+    Tissue.FATTY_MUSCLE: -10,
+    Tissue.SEPTUM: -45,
+    Tissue.VEIN: 42,
 }
 """Soft tissue: Lamba 2014 (Br J Radiol); edema +3 against -52 HU of alar marrow: learning.md."""
 EDEMA_HU = 55.0
@@ -123,7 +126,7 @@ def _soft_tissue(scene: Scene, params: CtParams) -> Array:
     table = np.array([MEAN_HU[tissue] for tissue in Tissue], dtype=np.float32)
     table += np.array(params.shift_hu, dtype=np.float32) * 7
     table[Tissue.AIR] = -1000
-    table[Tissue.VESSEL] += params.contrast_hu
+    table[[Tissue.VESSEL, Tissue.VEIN]] += params.contrast_hu
     table[Tissue.ORGAN] += 0.5 * params.contrast_hu
     table[Tissue.VISCERA] += 0.25 * params.contrast_hu
     table[Tissue.MUSCLE] += 0.08 * params.contrast_hu

@@ -49,7 +49,12 @@ HEAD_RADIUS_MM, SOCKET_RADIUS_MM = 23.5, 32.0
 
 @dataclass(frozen=True)
 class HipParams:
-    """Size relative to the mean; ``tilt_deg`` is the pelvic tilt (hip axis to S1 end plate)."""
+    """Size relative to the mean; ``tilt_deg`` is the pelvic tilt (hip axis to S1 end plate).
+
+    Attributes:
+        bridge_mm: half thickness of an osteophyte over the front of the right and the left
+            sacroiliac joint, 0 for none; ``bridge_level`` is the sacral level of its middle.
+    """
 
     scale: float
     width: float
@@ -57,10 +62,12 @@ class HipParams:
     thickness: float
     tilt_deg: float
     flare_mm: float
+    bridge_mm: tuple[float, float]
+    bridge_level: float
 
     @staticmethod
     def sample(rng: np.random.Generator, scale: float) -> HipParams:
-        """Draw a shape; pelvic tilt 13 ± 5° (Vialle 2005)."""
+        """Draw a shape; pelvic tilt 13 ± 5° (Vialle 2005); a bridge on one side in six."""
         return HipParams(
             scale=scale,
             width=float(np.clip(rng.normal(1.0, 0.04), 0.9, 1.1)),
@@ -68,6 +75,8 @@ class HipParams:
             thickness=float(np.clip(rng.normal(1.0, 0.12), 0.7, 1.35)),
             tilt_deg=float(np.clip(rng.normal(13, 4), 3, 24)),
             flare_mm=float(rng.normal(0, 6)),
+            bridge_mm=(_bridge(rng), _bridge(rng)),
+            bridge_level=float(rng.uniform(0.6, 2.2)),
         )
 
     @property
@@ -129,6 +138,11 @@ def evaluate(params: HipParams, points: Points) -> HipField:
     return HipField(
         bone.astype(np.float32), np.minimum(femur, head).astype(np.float32), wing.astype(np.float32)
     )
+
+
+def _bridge(rng: np.random.Generator) -> float:
+    present, half_mm = rng.random() < 1 / 6, float(rng.uniform(2.0, 4.5))
+    return half_mm if present else 0.0
 
 
 def _distance(tree: tuple[cKDTree, Array], at: Points) -> Array:

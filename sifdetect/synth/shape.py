@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import AnatomyLabel
-from sifdetect.synth import hip, lumbar, sacrum
+from sifdetect.synth import hip, joint, lumbar, sacrum
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
 from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve
 from sifdetect.volume import Floats, SacralFrame
@@ -154,7 +154,8 @@ def evaluate(params: ShapeParams, points: Points) -> BoneField:
     spine = lumbar.evaluate(params.curve, bent.x, s, v)
     rough = np.float32(0.35) * params.roughness.at(points)
     hips = hip.evaluate(params.hip, bent)
-    hip_mm = _hip_with_joint(params, bone, hips.bone_mm, bent, v)
+    gap = params.joint_gap_mm
+    hip_mm = joint.with_joint(hips.bone_mm, bone, bent.x, v, gap_mm=gap, hips=params.hip)
     surfaces = {
         int(AnatomyLabel.HIP_LEFT): hip_mm,
         FEMUR: hips.femur_mm,
@@ -171,23 +172,11 @@ def evaluate(params: ShapeParams, points: Points) -> BoneField:
         depth = np.maximum(depth, -(surface + rough))
     _divide(labels, bone, points.x)
     near = (np.abs(bone.lateral) > 2.4) & (bone.level > 0) & (bone.level < 3.2)
-    joint = near & (labels == 0) & (bone.bone_mm < 6) & (hip_mm < 6)
+    gap_here = near & (labels == 0) & (bone.bone_mm < 6) & (hip_mm < 6)
     disc = (spine.disc_mm < 0) & (labels == 0) & (s < 0)
     return BoneField(
-        labels, depth, bone.level, bone.lateral, s, v, bone.bone_mm, hips.wing_mm, disc, joint
+        labels, depth, bone.level, bone.lateral, s, v, bone.bone_mm, hips.wing_mm, disc, gap_here
     )
-
-
-def _hip_with_joint(
-    params: ShapeParams, bone: sacrum.SacrumField, hip_mm: Array, points: Points, v: Array
-) -> Array:
-    """The hip bone, with an auricular plate that follows the sacrum at the joint's width."""
-    gap = params.joint_gap_mm + 0.22 * np.clip(-v - 22, 0, 30)
-    plate = np.maximum(bone.bone_mm - gap - 9, np.maximum(0.5 - bone.level, bone.level - 2.9) * 22)
-    side = 34.0 * params.curve.scale - np.abs(points.x)
-    plate = np.maximum(plate, np.maximum(side, np.maximum(v - 15, -34 - v)))
-    joined = sacrum.smooth_min(hip_mm, plate.astype(np.float32), 9.0)
-    return np.asarray(np.maximum(joined, gap - bone.bone_mm), dtype=np.float32)
 
 
 def _divide(labels: NDArray[np.uint8], bone: sacrum.SacrumField, x: Array) -> None:

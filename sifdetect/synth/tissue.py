@@ -5,36 +5,43 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.synth import viscera
+from sifdetect.anatomy import AnatomyLabel
+from sifdetect.synth import ligaments, muscles, viscera
 from sifdetect.synth.body import BodyParams, Tissue
+from sifdetect.synth.lattice import Lattice, rounded, warped
 from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.place import DORSAL_S_MM, DORSAL_V_MM, Place
 from sifdetect.synth.shape import FEMUR, BoneField
 from sifdetect.synth.spine import SpineCurve
+
+LATTICE_MM = 3.4
+"""Spacing at which muscles, vessels and nerves are evaluated; they are filled in between."""
 
 
 def evaluate(
     curve: SpineCurve, body: BodyParams, points: Points, bones: BoneField
 ) -> NDArray[np.uint8]:
     """Tissue values at points in the pelvic frame."""
-    waviness = 6 * body.contour.at(points)
-    skin_mm = _outline(body, points) + waviness
+    lattice = Lattice(points, LATTICE_MM)
+    skin, fat_mm = _outline(body, lattice.points(points), curve)
+    place = Place.on(lattice, points, bones, wall=skin + fat_mm, curve=curve)
+    skin_mm, wall = lattice.filled(skin), lattice.filled(place.wall)
     tissue = np.full(points.x.shape, Tissue.FAT, dtype=np.uint8)
-    wall = skin_mm + body.fat_mm
+    fine = body.fine.at(points)
+    _subcutaneous(tissue, body, points, wall=wall, fine=fine)
     cavity = _cavity(wall, points, bones)
-    tissue[(wall < 0) & (wall > -13 * body.muscle) & (points.y > -40)] = Tissue.MUSCLE
-    _muscles(tissue, curve, body, points, bones)
-    viscera.bowel(tissue, body, points, cavity & (tissue != Tissue.MUSCLE))
+    viscera.bowel(tissue, body, points, cavity)
     viscera.organs(tissue, body, points, bones, cavity=cavity)
     viscera.upper_trunk(tissue, body, points, bones, wall=wall)
-    viscera.vessels(tissue, curve, body, points)
-    _fatty_streaks(tissue, body, points)
-    _spinal_content(tissue, curve, body, points, bones)
+    _abdominal_wall(tissue, body, points, wall)
+    _muscles(tissue, body, lattice, place)
+    viscera.vessels(tissue, body, lattice, place, fine=fine)
+    ligaments.evaluate(tissue, lattice, place, bones, fine=fine)
+    _spinal_content(tissue, curve.scale, body, points, bones, fine=fine)
     _bones(tissue, body, bones)
-    tissue[skin_mm > -2.5] = Tissue.SKIN
+    tissue[skin_mm > -2.0] = Tissue.SKIN
     tissue[skin_mm > 0] = Tissue.AIR
-    table = points.y - body.center_y_mm + body.half_depth_mm + 8 + body.fat_mm * 0.1
-    hollow = table - 0.0004 * points.x**2
-    tissue[(np.abs(hollow) < 2.5) & (np.abs(points.x) < 215) & (skin_mm > 0)] = Tissue.TABLE
+    tissue[_table(body, points, curve) & (skin_mm > 0)] = Tissue.TABLE
     return tissue
 
 
@@ -63,13 +70,56 @@ def disc_remnant(body: BodyParams, points: Points, bones: BoneField) -> Array:
     return np.asarray(result * inside)
 
 
-def _outline(body: BodyParams, points: Points) -> Array:
-    """Signed distance to the skin, about; a superellipse, flattened where the body lies."""
-    across = np.abs(points.x) / body.half_width_mm
-    depth = (points.y - body.center_y_mm) / body.half_depth_mm
-    radius = (across**2.5 + np.abs(depth) ** 2.5) ** (1 / 2.5)
-    result: Array = ((radius - 1) * body.half_depth_mm).astype(np.float32)
-    return result
+def _outline(body: BodyParams, points: Points, curve: SpineCurve) -> tuple[Array, Array]:
+    """Signed distance to the skin, about, and the thickness of the fat below it.
+
+    The outline is a superellipse, flattened where the body lies; fat is thinner over the sacrum.
+    """
+    back, front = _half_depths(body, curve)
+    half_width = max(body.half_width_mm, 146 * curve.scale + 0.7 * body.fat_mm)
+    across = np.abs(points.x) / half_width
+    forward = points.y - body.center_y_mm
+    depth = forward / np.where(forward < 0, back, front).astype(np.float32)
+    radius = (across**2.5 + np.abs(depth) ** 2.5) ** np.float32(1 / 2.5)
+    lying = depth if body.prone else -depth
+    flat = np.clip(lying - 0.8, 0, None) * 0.9 * body.half_depth_mm
+    cleft = np.exp(-((points.x / 14) ** 2)) * np.clip((-points.z - 75) / 50, 0, 1) * (forward < 0)
+    waves = 6 * rounded(body.contour, points) + 14 * cleft
+    skin = (radius - 1) * back + flat + waves
+    thin = np.exp(-((points.x / 45) ** 2)) * (points.z > -110) * (forward < 0)
+    fat_mm = body.fat_mm * (1 - 0.3 * thin)
+    return skin.astype(np.float32), fat_mm.astype(np.float32)
+
+
+def _half_depths(body: BodyParams, curve: SpineCurve) -> tuple[float, float]:
+    """From the centre to the back and to the front, with room for the bones and what covers them.
+
+    Muscle behind the sacrum and fat over it: own estimate on open CT scans.
+    """
+    knots = zip(DORSAL_S_MM * curve.scale, DORSAL_V_MM * curve.scale, strict=True)
+    dorsal = -min(float(curve.position_mm(s, v)[1]) for s, v in knots if s >= 0)
+    back = dorsal + 8 + 13 * body.muscle + 0.7 * body.fat_mm + body.center_y_mm
+    front = 84 * curve.scale + 0.5 * body.fat_mm - body.center_y_mm
+    return max(body.half_depth_mm, back), max(body.half_depth_mm, front)
+
+
+def _table(body: BodyParams, points: Points, curve: SpineCurve) -> NDArray[np.bool_]:
+    """The patient table, slightly hollow, behind the body or in front of it."""
+    back, front = _half_depths(body, curve)
+    sign, reach = (-1, front) if body.prone else (1, back)
+    below = sign * (points.y - body.center_y_mm) + reach + 6
+    hollow = below - 0.0004 * points.x**2
+    return np.asarray((np.abs(hollow) < 2.5) & (np.abs(points.x) < 215))
+
+
+def _subcutaneous(
+    tissue: NDArray[np.uint8], body: BodyParams, points: Points, *, wall: Array, fine: Array
+) -> None:
+    """Thin septa in the fat below the skin, along it and across, and the superficial fascia."""
+    deep = np.clip(wall / max(body.fat_mm, 1.0), 0, 1)
+    lobules = np.abs(fine + 0.12 * wall) < 0.05
+    fascia = np.abs(deep - 0.45 - 0.05 * fine) < 0.4 / max(body.fat_mm, 4.0)
+    tissue[(wall > 0) & (lobules | fascia)] = Tissue.SEPTUM
 
 
 def _cavity(wall: Array, points: Points, bones: BoneField) -> NDArray[np.bool_]:
@@ -81,66 +131,74 @@ def _cavity(wall: Array, points: Points, bones: BoneField) -> NDArray[np.bool_]:
     return result
 
 
-def _muscles(
-    tissue: NDArray[np.uint8],
-    curve: SpineCurve,
-    body: BodyParams,
-    points: Points,
-    bones: BoneField,
+def _abdominal_wall(
+    tissue: NDArray[np.uint8], body: BodyParams, points: Points, wall: Array
 ) -> None:
-    size = curve.scale * body.muscle
+    """Rectus beside the linea alba, three layers at the flanks; above the inguinal ligament."""
     side = np.abs(points.x)
-    back = -24 - bones.v_mm
-    taper = np.clip((80 - bones.s_mm) / 110, 0, 1)
-    erector = (
-        (back > 0) & (back < 40 * taper * size) & (side < (18 + 34 * taper) * size) & (side > 3)
+    thick = np.float32(12 * body.muscle)
+    inside = (wall < 0) & (wall > -thick) & (points.y > -40) & (tissue != Tissue.FLUID)
+    inside &= points.z > -110 + 0.85 * np.minimum(side, 120)
+    layers = (side > 62) & (np.abs(np.mod(wall, thick / 3) - 1) < 0.5)
+    gap = (side < 4) & (wall < -2)
+    tissue[inside & ~layers & ~gap] = Tissue.MUSCLE
+
+
+def _muscles(tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, place: Place) -> None:
+    """Muscles, the fat between them, and the fat that runs along their fibres."""
+    bent = place.moved(warped(body.coarse, place.at, 2.2))
+    field = muscles.evaluate(bent, body.muscle)
+    first, second = lattice.filled(field.first), lattice.filled(field.second)
+    muscle = np.minimum(first, second) < 0
+    tissue[muscle] = Tissue.MUSCLE
+    width = 0.4 + 1.1 * body.infiltration
+    between = muscle & (np.abs(first - second) < width)
+    tissue[between] = Tissue.FAT
+    index = np.flatnonzero(muscle)
+    across, deep, grade = (
+        lattice.filled(values).ravel()[index] for values in (field.across, field.deep, field.grade)
     )
-    center = 38 + np.clip(points.z * -0.22, -6, 40)
-    psoas = np.hypot((side - center) / 20, (bones.v_mm - 6 - np.clip(-points.z, 0, 90) * 0.35) / 20)
-    low_psoas = points.z > -105
-    wing = bones.wing_mm
-    lateral = side - (70 + 0.38 * points.y)
-    iliacus = (wing < 15 * size) & (lateral < 0) & (points.z > -75) & (points.y > -45)
-    gluteal = (wing < 21.9) & (lateral >= -5) & (points.z < 45)
-    bulk = np.hypot((side - 82) / 62, (points.y + 68) / 34) < size
-    bulk &= (points.z < 0) & (points.z > -190)
-    adductors = (points.z < -95) & (side > 12) & (np.hypot(side - 95, points.y + 5) < 72 * size)
-    piriformis = viscera.capsule(points, (26, -42, -52), (118, -15, -98)) < 12 * size
-    floor = (np.abs(points.z + 105 + side * -0.25) < 6) & (side < 60) & (np.abs(points.y) < 60)
-    any_muscle = erector | ((psoas < size) & low_psoas) | iliacus | gluteal | bulk
-    tissue[any_muscle | adductors | piriformis | floor] = Tissue.MUSCLE
-
-
-def _fatty_streaks(tissue: NDArray[np.uint8], body: BodyParams, points: Points) -> None:
-    """Fat planes between and inside muscles; more of them where there is less muscle."""
-    streak = body.fine.at(points) > 0.9 + 0.9 * body.muscle
-    planes = np.abs(body.coarse.at(points)) < 0.06
-    tissue[(tissue == Tissue.MUSCLE) & (streak | planes)] = Tissue.FAT
+    streaks = body.streaks[across.astype(np.int16) & 255, deep.astype(np.int16) & 255]
+    ridge = np.abs(streaks) - 0.06 - 0.5 * body.infiltration * grade
+    flat = tissue.reshape(-1)
+    flat[index[ridge < 0.06]] = Tissue.FATTY_MUSCLE
+    flat[index[ridge < -0.1]] = Tissue.FAT
 
 
 def _spinal_content(
     tissue: NDArray[np.uint8],
-    curve: SpineCurve,
+    scale: float,
     body: BodyParams,
     points: Points,
     bones: BoneField,
+    *,
+    fine: Array,
 ) -> None:
-    size = curve.scale
-    lumbar = bones.s_mm < 5
-    center = np.where(lumbar, -26.0, np.interp(bones.level, [0, 1, 2, 3], [-24, -20, -15, -12]))
-    radius = np.hypot(points.x, bones.v_mm - center * size)
-    canal = ((radius < 13 * size) & lumbar) | (bones.labels == 8)
-    tissue[canal & (bones.depth_mm < 0)] = Tissue.FAT
-    sac = np.clip(1.6 + body.thecal_sac_level - bones.level, 0, 1.6) / 1.6
-    tissue[canal & (radius < 9.5 * size * np.sqrt(sac)) & (bones.depth_mm < 0)] = Tissue.CSF
-    roots = np.hypot(np.abs(points.x) - 4, bones.v_mm - center * size + 3)
-    tissue[canal & (roots < 2.2)] = Tissue.NERVE
-    foramen = (bones.labels == 6) | (bones.labels == 7)
+    """Thecal sac and roots in the canal, roots in fat in the foramina, discs."""
+    size = scale
+    near = (np.abs(points.x) < 13 * size) & (bones.v_mm < 0) & (bones.depth_mm < 0)
+    index = np.flatnonzero(near & (bones.v_mm > -44 * size) & (bones.level < 4.5))
+    flat = tissue.reshape(-1)
+    level, side, deep, behind, labels = (
+        values.ravel()[index]
+        for values in (bones.level, np.abs(points.x), bones.v_mm, bones.s_mm, bones.labels)
+    )
+    middle = np.interp(level, [-0.5, 0, 1, 2, 3], [-26, -24, -20, -15, -12]) * size
+    radius = np.hypot(side, deep - middle)
+    canal = ((radius < 13 * size) & (behind < 5)) | (labels == AnatomyLabel.SACRAL_CANAL)
+    flat[index[canal]] = Tissue.FAT
+    sac = np.clip(1.6 + body.thecal_sac_level - level, 0, 1.6) / 1.6
+    flat[index[canal & (radius < 9.5 * size * np.sqrt(sac))]] = Tissue.CSF
+    roots = np.hypot(side - 4, deep - middle + 3)
+    flat[index[canal & (roots < 2.2)]] = Tissue.NERVE
+    foramen = (bones.labels == AnatomyLabel.SACRAL_FORAMEN_LEFT) | (
+        bones.labels == AnatomyLabel.SACRAL_FORAMEN_RIGHT
+    )
     tissue[foramen] = Tissue.FAT
-    tissue[foramen & (body.fine.at(points) > 0.1)] = Tissue.NERVE
+    tissue[foramen & (fine > 0.1)] = Tissue.NERVE
     tissue[bones.disc] = Tissue.DISC
-    tissue[bones.joint] = Tissue.CARTILAGE
-    tissue[bones.joint & (bones.v_mm < -20)] = Tissue.LIGAMENT
+    annulus = bones.disc & ((points.x / 25) ** 2 + ((bones.v_mm + 1) / 17) ** 2 > 0.55 * size**2)
+    tissue[annulus] = Tissue.LIGAMENT
 
 
 def _bones(tissue: NDArray[np.uint8], body: BodyParams, bones: BoneField) -> None:

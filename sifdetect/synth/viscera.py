@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.synth.body import BodyParams, Tissue
+from sifdetect.synth.lattice import Lattice, rounded
 from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.place import Place, tube
 from sifdetect.synth.shape import BoneField
-from sifdetect.synth.spine import SpineCurve
+
+ARTERIES = (
+    ((9, 76, 160, 1.5), (9, 54, 60, 1.4), (10, 48, 36, 1.2), (34, 24, -14, 1.0)),
+    ((34, 24, -14, 0.85), (56, 44, -52, 0.8), (74, 66, -100, 0.75), (84, 62, -150, 0.7)),
+    ((34, 24, -14, 0.75), (44, -2, -52, 0.65), (46, -18, -84, 0.45)),
+)
+"""Common, external and internal iliac course: lateral, anterior, cranial, share of the radius."""
 
 
 def bowel(
     tissue: NDArray[np.uint8], body: BodyParams, points: Points, cavity: NDArray[np.bool_]
 ) -> None:
-    """Loops of bowel with fluid, stool and gas."""
-    loops = body.bowel.at(points)
-    bowel = cavity & (loops > -0.35)
-    tissue[bowel] = Tissue.VISCERA
-    lumen = bowel & (loops > 0.55)
-    tissue[lumen] = Tissue.FLUID
-    content = body.coarse.at(points)
-    tissue[lumen & (content > 1.2 - 1.6 * body.stool)] = Tissue.STOOL
-    tissue[lumen & (content < -1.5 + 1.9 * body.gas)] = Tissue.GAS
+    """Loops of bowel with wall, fluid, stool and gas, in mesenteric fat."""
+    loops, content = rounded(body.bowel, points), rounded(body.coarse, points, 300.0)
+    index = np.flatnonzero(cavity)
+    loops, content = loops.ravel()[index], content.ravel()[index]
+    x, y, z = (axis.ravel()[index] for axis in (points.x, points.y, points.z))
+    value = np.full(len(index), Tissue.FAT, dtype=np.uint8)
+    value[loops > -0.25] = Tissue.VISCERA
+    folds = np.abs(np.mod(loops * 9 + content * 14 + 0.15 * (x + y - z), 5.0) - 2.5) < 0.5
+    lumen = (loops > 0.1) & ~(folds & (loops < 0.5))
+    value[lumen] = Tissue.STOOL
+    value[lumen & (content < -0.5)] = Tissue.FLUID
+    value[lumen & (content > 0) & (content > 1.2 - 1.6 * body.stool)] = Tissue.STOOL
+    upward = -y if body.prone else y
+    value[lumen & (upward + 22 * content > 95 - 90 * body.gas)] = Tissue.GAS
+    tissue.reshape(-1)[index] = value
 
 
 def organs(
@@ -41,8 +57,9 @@ def organs(
     tissue[bladder < body.bladder_mm] = Tissue.FLUID
     womb = np.sqrt(points.x**2 + (points.y - body.bladder_y_mm + 42) ** 2 + (points.z + 68) ** 2)
     tissue[cavity & (womb < 26)] = Tissue.VISCERA
-    rectum = np.hypot(points.x + 4 * np.sin(bones.s_mm / 14), bones.v_mm - body.rectum_mm - 18)
+    rectum = np.hypot(points.x + 6 * np.sin(bones.s_mm / 19), bones.v_mm - body.rectum_mm - 18)
     low = (bones.s_mm > 25) & (points.z > -150)
+    tissue[low & (rectum < body.rectum_mm + 20) & (bladder > body.bladder_mm + 3)] = Tissue.FAT
     tissue[low & (rectum < body.rectum_mm + 3)] = Tissue.VISCERA
     inner = low & (rectum < body.rectum_mm)
     filling = body.coarse.at(points)
@@ -75,33 +92,24 @@ def upper_trunk(
     tissue[cage & (course < 10)] = Tissue.RIB
 
 
-def vessels(tissue: NDArray[np.uint8], curve: SpineCurve, body: BodyParams, points: Points) -> None:
-    """Aorta or cava and the iliac vessels, their walls calcified in places."""
-    top = curve.position_mm(curve.vertebra_bounds_mm[1][1], 26.0)
-    high = curve.position_mm(-250.0, 28.0)
-    split = (3.0, float(top[1]), float(top[2]))
-    iliac = capsule(points, split, (48.0, 12.0, -40.0))
-    external = capsule(points, (48.0, 12.0, -40.0), (74.0, 62.0, -95.0))
-    internal = capsule(points, (44.0, 5.0, -30.0), (46.0, -22.0, -85.0))
-    trunk = np.hypot(np.abs(points.x) - 11, points.y - (top[1] + high[1]) / 2)
-    trunk = np.where(points.z > top[2], trunk * 0.75, 99.0)
-    distance = np.minimum(np.minimum(iliac, external), np.minimum(internal * 1.4, trunk * 0.9))
-    tissue[distance < body.vessel_mm] = Tissue.VESSEL
-    rim = (np.abs(distance - body.vessel_mm) < 0.9) & (
-        body.fine.at(points) > 2.6 - 2 * body.calcified
-    )
-    tissue[rim] = Tissue.CALCIFICATION
+def vessels(
+    tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, place: Place, *, fine: Array
+) -> None:
+    """Aorta and cava, iliac arteries and, behind and medial of them, veins."""
+    radius = body.vessel_mm
+    artery = np.minimum.reduce([tube(place, *_course(path, radius)) for path in ARTERIES])
+    behind = Points(place.at.x, place.at.y + np.float32(1.7 * radius), place.at.z)
+    moved = replace(place, at=behind, side=place.side + np.float32(0.8 * radius))
+    vein = np.minimum.reduce([tube(moved, *_course(path, 1.15 * radius)) for path in ARTERIES])
+    inside = lattice.filled(artery)
+    tissue[(inside < 1.2) | (lattice.filled(vein) < 0)] = Tissue.VEIN
+    tissue[inside < 1.2] = Tissue.MUSCLE
+    tissue[inside < 0.4] = Tissue.VESSEL
+    tissue[(np.abs(inside) < 0.9) & (fine > 2.6 - 2 * body.calcified)] = Tissue.CALCIFICATION
 
 
-def capsule(
-    points: Points, start: tuple[float, float, float], end: tuple[float, float, float]
-) -> Array:
-    """Distance to a segment between two points, mirrored to both sides, mm."""
-    a, b = np.array(start), np.array(end)
-    direction = b - a
-    p = [np.abs(points.x) - a[0], points.y - a[1], points.z - a[2]]
-    along = sum(p[k] * direction[k] for k in range(3)) / float(direction @ direction)
-    along = np.clip(along, 0, 1)
-    return np.asarray(
-        np.sqrt(sum((p[k] - along * direction[k]) ** 2 for k in range(3))), dtype=np.float32
-    )
+def _course(
+    path: tuple[tuple[float, float, float, float], ...], radius_mm: float
+) -> tuple[tuple[tuple[float, float, float], ...], tuple[float, ...]]:
+    knots = tuple((x, y, z) for x, y, z, _ in path)
+    return knots, tuple(radius_mm * share for *_, share in path)
