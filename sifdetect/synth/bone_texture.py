@@ -6,7 +6,7 @@ the cortex, and trabeculae that are fewer and coarser.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from sifdetect.synth.scene import Scene
 
 FATTY_MARROW_HU = -85.0
 """Marrow without trabeculae; fat is at -100 HU and yellow marrow keeps some cells and vessels."""
-PLATE_HU = 520.0
+PLATE_HU = 650.0
 TRABECULA_MM = 1.1
 """Length over which trabecular texture averages out (own estimate; trabeculae are 0.6-1 mm
 apart, more in osteoporosis)."""
@@ -71,11 +71,11 @@ class BoneTexture:
     def sample(rng: np.random.Generator) -> BoneTexture:
         """Draw bones.
 
-        Bodies have 30-240 HU: L1 has about 200 at 30 years and 110 at 70 (Pickhardt 2013). Alae
+        Bodies have 30-290 HU: L1 has about 200 at 30 years and 110 at 70 (Pickhardt 2013). Alae
         are 60-190 HU below them, and their voids reach fat: three real scans in docs/synth-ct.md.
         """
-        loss = float(rng.beta(1.7, 1.5))
-        body = float(np.clip(250 - 210 * loss + rng.normal(0, 25), 25, 330))
+        loss = float(rng.beta(1.6, 1.4))
+        body = float(np.clip(280 - 240 * loss + rng.normal(0, 28), 25, 350))
         ala = max(1.0 * body - 95 - 45 * loss + float(rng.normal(0, 25)), FATTY_MARROW_HU + 10)
         gone = float(np.clip((loss - 0.2) / 0.55, 0, 1))
         sides = (-1, 1)
@@ -87,14 +87,14 @@ class BoneTexture:
             void=(void[0], void[1]),
             void_level=float(rng.uniform(0.65, 1.3)),
             void_size=float(rng.uniform(0.5, 1.1)),
-            trabecular_hu=float(rng.uniform(45, 110)),
+            trabecular_hu=float(rng.uniform(35, 95)),
             subcortical_hu=float(rng.uniform(20, 220)),
             subcortical_mm=float(rng.uniform(1.2, 4.0)),
             plate_mm=float(rng.uniform(0.5, 2.0)),
             cortex=float((1.15 - 0.55 * loss) * rng.uniform(0.8, 1.2)),
-            cortex_hu=float(rng.uniform(750, 1350) - 250 * loss),
+            cortex_hu=float(rng.uniform(1000, 1650) - 250 * loss),
             buttresses=tuple(_buttress(rng, side) for side in sides),
-            trabeculae=SmoothNoise.sample(rng, 1.5 + 0.9 * loss, 48),
+            trabeculae=SmoothNoise.sample(rng, 1.3 + 0.8 * loss, 48),
             patches=SmoothNoise.sample(rng, 6.0, 32),
             density=SmoothNoise.sample(rng, 15.0),
         )
@@ -124,13 +124,13 @@ def bone_hu(
     where = Points(points.x[inside], points.y[inside], points.z[inside])
     spot = _Spot.of(scene, inside)
     patches = texture.patches.at(where)
-    density = 0.7 * texture.density.at(points)[inside] + 0.5 * patches
+    density = 0.8 * texture.density.at(points)[inside] + 0.4 * patches
     marrow = _marrow(texture, spot, density)
     lack = np.clip(1.25 - (marrow - FATTY_MARROW_HU) / 500, 0.35, 1)
     strands = _strands(texture, where, lack * averaging(spacing_mm))
     marrow = np.maximum(marrow + strands, FATTY_MARROW_HU - 15)
     cortex = texture.cortex_hu * (1 + 0.12 * density)
-    share = _cortex_share(scene, texture)[inside]
+    share = _cortex_share(scene, inside, texture, density)
     hu = np.full(inside.shape, texture.body_hu, dtype=np.float32)
     hu[inside] = marrow + (cortex - marrow) * share
     return hu
@@ -170,7 +170,7 @@ class _Spot:
 def _marrow(texture: BoneTexture, spot: _Spot, density: Array) -> Array:
     alar = np.clip((spot.lateral - 1.1) / 0.9, 0, 1) * spot.sacral
     marrow = texture.body_hu + (texture.ala_hu - texture.body_hu) * alar
-    marrow = marrow + (0.14 * max(texture.body_hu, 0) + 14) * density
+    marrow = marrow + (0.22 * texture.body_hu + 20) * density
     for one in texture.buttresses:
         far = ((spot.lateral - one.lateral) / one.radius[0]) ** 2
         far = far + ((spot.level - one.level) / one.radius[1]) ** 2
@@ -215,7 +215,17 @@ def _strands(texture: BoneTexture, where: Points, amplitude: Array) -> Array:
     return np.asarray(texture.trabecular_hu * amplitude * skewed, dtype=np.float32)
 
 
-def _cortex_share(scene: Scene, texture: BoneTexture) -> Array:
-    """As Scene.cortex_share, of a cortex that bone loss has thinned, and the wings' thicker one."""
-    thick = np.where(scene.bones.labels >= AnatomyLabel.L5, np.float32(1.25), np.float32(0.8))
-    return replace(scene, cortex_mm=scene.cortex_mm * thick * texture.cortex).cortex_share
+def _cortex_share(
+    scene: Scene, inside: NDArray[np.bool_], texture: BoneTexture, density: Array
+) -> Array:
+    """Share of each voxel's bone that is cortex, 0-1, as Scene.cortex_share has it.
+
+    Bone loss has thinned it; it is thicker in the iliac wings and where the bone is denser.
+    """
+    labels = scene.bones.labels[inside]
+    wings = (labels == AnatomyLabel.HIP_RIGHT) | (labels == AnatomyLabel.HIP_LEFT)
+    thick = scene.cortex_mm[inside] * texture.cortex * np.where(wings, 1.2, 0.65)
+    thick = (thick * np.exp(0.6 * density)).astype(np.float32)
+    half, depth = scene.voxel_mm / 2, scene.bones.depth_mm[inside]
+    inner, outer = np.maximum(depth - half, 0), np.maximum(depth + half, np.float32(1e-3))
+    return np.asarray(np.clip((np.minimum(outer, thick) - inner) / (outer - inner), 0, 1))

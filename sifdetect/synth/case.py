@@ -5,20 +5,17 @@ The truth (truth.py) comes from the parameters of the case, never from the pipel
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import LesionBit, Modality, MrWeighting
 from sifdetect.findings import Morphology, StudyFindings
-from sifdetect.synth import ct, mr
+from sifdetect.synth import ct, ct_series, mr
 from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
 from sifdetect.synth.truth import truth_of
 from sifdetect.volume import Grid, LabelMap, SacralFrame, Volume
-
-SLAB_VOXELS = 1_500_000
-"""Voxels rendered at once; bounds the memory of a whole-pelvis scan."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +83,8 @@ def _ct_series(
     axes = np.array([[1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]])
     center = SacralFrame(params.frame.origin_lps_mm, axes)
     grid = _box(center, np.array([300.0, 230.0, 190.0]), protocol.ct_spacing_mm, (0, 10.0, 5.0))
-    scan = replace(
-        ct.CtParams.sample(rng, tagged=params.body.tagged_stool),
-        slice_mm=protocol.ct_spacing_mm[2],
-    )
-    values = np.empty(grid.shape, dtype=np.float32)
-    anatomy, lesions = (np.empty(grid.shape, dtype=np.uint8) for _ in range(2))
-    for start, stop, part in _slabs(grid, axis=2):
-        points = points_of(params, part)
-        scene = scene_at(params, points, float(grid.spacing_mm[:2].mean()))
-        values[:, :, start:stop] = ct.render(
-            scene, points, scan, spacing_mm=grid.spacing_mm, rng=rng
-        )
-        anatomy[:, :, start:stop] = scene.anatomy()
-        lesions[:, :, start:stop] = scene.lesion_bits()
+    scan = ct.CtParams.sample(rng, tagged=params.body.tagged_stool)
+    values, anatomy, lesions = ct_series.rendered(params, grid, scan, rng)
     return Volume(values, grid, Modality.CT), LabelMap(anatomy, grid), LabelMap(lesions, grid)
 
 
@@ -139,19 +124,3 @@ def _box(
     corner = np.array(center_mm) - (shape - 1) / 2 * spacing
     affine[:3, 3] = frame.to_lps_mm(corner)
     return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
-
-
-def _slabs(grid: Grid, *, axis: int) -> list[tuple[int, int, Grid]]:
-    """The grid cut along an axis into parts of at most SLAB_VOXELS."""
-    each = max(
-        1, SLAB_VOXELS // (grid.shape[0] * grid.shape[1] * grid.shape[2] // grid.shape[axis])
-    )
-    parts = []
-    for start in range(0, grid.shape[axis], each):
-        stop = min(start + each, grid.shape[axis])
-        low = tuple(start if k == axis else 0 for k in range(3))
-        high = tuple(stop if k == axis else grid.shape[k] for k in range(3))
-        parts.append(
-            (start, stop, grid.cropped((low[0], low[1], low[2]), (high[0], high[1], high[2])))
-        )
-    return parts

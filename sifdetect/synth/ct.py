@@ -18,13 +18,14 @@ from sifdetect.synth.ct_artefacts import (
     noise_profile,
 )
 from sifdetect.synth.ct_scanner import Lattice, Scanner
+from sifdetect.synth.fracture import Stage
 from sifdetect.synth.material import Material
-from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.noise import Array, Points, SmoothNoise, coarsely
 from sifdetect.synth.scene import Scene
 
 MEAN_HU = {
     Tissue.AIR: -1000,
-    Tissue.FAT: -100,
+    Tissue.FAT: -103,
     Tissue.MUSCLE: 52,
     Tissue.VISCERA: 40,
     Tissue.GAS: -930,
@@ -79,6 +80,9 @@ class CtParams:
         bladder_hu: contrast medium excreted into the bladder.
         muscle_loss: share of the muscle that fat has taken, 0-1.
         slice_mm: slice thickness; it replaces the scanner's own where it is not 0.
+        overlap: slice thickness of a series as a multiple of its increment.
+        gap_hu: what fills the gap of a fracture: blood, marrow, later fluid.
+        union: share of a chronic fracture's gap that bone has closed; 0 is a non-union.
         shift_hu: small change of each tissue, in standard deviations.
     """
 
@@ -90,6 +94,9 @@ class CtParams:
     stool_hu: float
     muscle_loss: float
     slice_mm: float
+    overlap: float
+    gap_hu: float
+    union: float
     shift_hu: tuple[float, ...]
 
     @staticmethod
@@ -111,8 +118,11 @@ class CtParams:
             contrast_hu=contrast,
             bladder_hu=float(rng.uniform(80, 600)) if excreted else 0.0,
             stool_hu=float(rng.uniform(150, 900)) if tagged else float(rng.normal(0, 25)),
-            muscle_loss=float(np.clip(0.15 + 0.35 * texture.loss + rng.normal(0, 0.2), 0, 1)),
+            muscle_loss=float(np.clip(0.15 + 0.4 * texture.loss + rng.normal(0, 0.22), 0, 1)),
             slice_mm=0.0,
+            overlap=float(rng.uniform(1.0, 2.0)) if rng.random() < 0.4 else 1.0,
+            gap_hu=float(rng.uniform(-40, 35)),
+            union=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.6 else 0.0,
             shift_hu=tuple(float(value) for value in rng.normal(0, 1, len(Tissue))),
         )
 
@@ -134,32 +144,31 @@ def render(
     The lattice's first axis is about lateral. Slices lie along its last axis where that is about
     the body's axis, and across the body's axis otherwise.
     """
-    bone = _bone(scene, points, params, spacing_mm)
+    bone = bone_hu(scene, points, params.texture, spacing_mm)
     around = ndimage.grey_dilation(scene.disc_remnant, size=3) - scene.disc_remnant
     bone += 220.0 * around
     bone += scene.disc_remnant * (75 - bone)
     bone += EDEMA_HU * scene.edema + SCLEROSIS_HU * scene.sclerosis
     lytic = scene.mimics.mass_strength * (scene.sclerosis < 0.2)
     bone += lytic * (45 - bone)
-    bone += scene.lesions.lucency * (-20 - bone) * 0.95
+    bone = _healing(bone, scene, points, params)
     share = scene.bone_share
     hu = _soft_tissue(scene, points, params) * (1 - share) + bone * share
-    metal = scene.mimics.material == Material.METAL
-    hu[metal] = METAL_HU
+    metal = (scene.mimics.material == Material.METAL) * scene.mimics.share
+    hu += metal * (METAL_HU - hu)
     scanner, lattice = params.seen_by(), Lattice.of(points, spacing_mm)
     image = scanner.blurred(hu, lattice)
     noise = scanner.noise(lattice, scene.body, rng)
     image += noise * noise_profile(points, scene.body)
     image += params.artefacts.hardening(np.maximum(bone * share, 0), spacing_mm)
-    if metal.any():
-        image += params.artefacts.metal_streaks(metal, points, rng)
+    image += params.artefacts.metal_streaks(metal > 0.5, points, rng)
     image = params.artefacts.truncated(image, points, scene.body)
     return np.asarray(np.clip(image, LOWEST_HU, HIGHEST_HU), dtype=np.float32)
 
 
 def _soft_tissue(scene: Scene, points: Points, params: CtParams) -> Array:
     table = np.array([MEAN_HU[tissue] for tissue in Tissue], dtype=np.float32)
-    table += np.array(params.shift_hu, dtype=np.float32) * 5
+    table += np.array(params.shift_hu, dtype=np.float32) * 6
     table[Tissue.AIR] = -1000
     for tissue, part in ENHANCEMENT.items():
         table[tissue] += part * params.contrast_hu
@@ -169,16 +178,44 @@ def _soft_tissue(scene: Scene, points: Points, params: CtParams) -> Array:
     spread = np.zeros(len(Tissue), dtype=np.float32)
     for tissue, value in TEXTURE_HU.items():
         spread[tissue] = value
-    spread[Tissue.MUSCLE] += 25 * params.muscle_loss
-    # Septa are thin sheets in fat and between the bundles of a muscle: bright and dark.
-    fine = scene.body.fine.at(points)
-    sheets = np.clip(1 - np.abs(fine) * 5, 0, 1) - np.float32(0.15)
-    fat, muscle = scene.tissue == Tissue.FAT, scene.tissue == Tissue.MUSCLE
+    fine, planes = scene.body.fine.at(points), _fat_planes(scene, points)
     hu = table[scene.tissue] + spread[scene.tissue] * fine
-    hu += 30 * sheets * fat
-    hu -= muscle * (params.muscle_loss * (45 + 60 * np.maximum(sheets, 0)))
+    # Septa are thin sheets in fat; between the bundles of a muscle they are dark.
+    hu += 35 * (scene.tissue == Tissue.FAT) * np.clip(0.6 - np.abs(fine) * 4, -0.2, 1)
+    lost = params.muscle_loss * (28 + 80 * planes + 20 * fine)
+    hu -= (scene.tissue == Tissue.MUSCLE) * lost
     return np.asarray(hu, dtype=np.float32)
 
 
-def _bone(scene: Scene, points: Points, params: CtParams, spacing_mm: NDArray[np.float64]) -> Array:
-    return bone_hu(scene, points, params.texture, spacing_mm)
+def _healing(bone: Array, scene: Scene, points: Points, params: CtParams) -> Array:
+    """Bone with the gap of a fracture, and with what heals it.
+
+    Acute: an open gap. Subacute: callus, as unequal as woven bone is, bridges parts of it.
+    Chronic: sclerosis on both sides, and a gap that has closed in part or, a non-union, has not.
+    """
+    lesions = scene.lesions
+    near = (lesions.lucency > 0) | (lesions.sclerosis > 0.03)
+    if not near.any():
+        return bone
+    where = Points(points.x[near], points.y[near], points.z[near])
+    uneven = np.clip(1.6 * params.texture.patches.at(where), -1, 1)
+    marrow, gap = bone[near], lesions.lucency[near] * np.float32(0.95)
+    marrow = marrow + 0.7 * uneven * SCLEROSIS_HU * lesions.sclerosis[near]
+    if scene.stage is Stage.SUBACUTE:
+        gap = gap * np.clip(0.65 - 0.45 * uneven, 0, 1)
+    elif scene.stage is Stage.CHRONIC:
+        gap = gap * (1 - params.union)
+    result = bone.copy()
+    result[near] = marrow + gap * (params.gap_hu - marrow)
+    return result
+
+
+def _fat_planes(scene: Scene, points: Points) -> Array:
+    """Fat between the bundles of muscles, which run down and to the side; 0-1."""
+    narrow = SmoothNoise(scene.body.fine.lattice, 6.0)
+
+    def stretched(at: Points) -> Array:
+        along = np.float32(0.35) * at.z
+        return narrow.at(Points(at.x + np.sign(at.x) * along, at.y, along))
+
+    return np.asarray(np.clip(1 - 3 * np.abs(coarsely(points, 3.1, stretched)), 0, 1))

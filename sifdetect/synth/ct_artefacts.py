@@ -95,7 +95,7 @@ class Artefacts:
             c, s = np.cos(angle), np.sin(angle)
             at = np.rint((x - size[0] / 2) * c + (y - size[1] / 2) * s + bins / 2).astype(int)
             flat = np.bincount(level * bins + at, weight, size[2] * bins)
-            error = self._error(flat.reshape(size[2], bins), rng)
+            error = self._error(flat.reshape(size[2], bins).astype(np.float32), rng)
             filtered = np.fft.irfft(np.fft.rfft(error, 2 * bins) * ramp)[:, :bins]
             place = across[:, None] * c + down[None, :] * s + bins / 2
             below = place.astype(int)
@@ -143,7 +143,8 @@ def noise_profile(points: Points, body: BodyParams) -> Array:
 def _linear(count: int, size: int, every: int) -> Array:
     """(size, count) matrix that interpolates every nth value of ``size`` values."""
     place = np.minimum(np.arange(size) / every, count - 1)
-    return np.maximum(1 - np.abs(place[:, None] - np.arange(count)), 0).astype(np.float32)
+    weights = np.maximum(1 - np.abs(place[:, None] - np.arange(count)), 0)
+    return np.asarray(weights, dtype=np.float32)
 
 
 def _occupied(

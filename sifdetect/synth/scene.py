@@ -150,6 +150,7 @@ class Scene:
     disc_remnant: Array
     lesions: fracture.LesionField
     mimics: confounders.MimicField
+    stage: fracture.Stage = fracture.Stage.ACUTE
 
     @property
     def edema(self) -> Array:
@@ -204,6 +205,7 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         disc_remnant=tissue.disc_remnant(case.body, points, bones),
         lesions=fracture.evaluate(case.fracture, material, bones, voxel_mm),
         mimics=confounders.evaluate(case.confounders, points, bones),
+        stage=case.fracture.stage,
     )
 
 
