@@ -6,25 +6,22 @@ The truth (truth.py) comes from the parameters of the case, never from the pipel
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from sifdetect.anatomy import Modality
 from sifdetect.findings import Morphology, StudyFindings
-from sifdetect.synth import ct
+from sifdetect.synth import ct, ct_series
 from sifdetect.synth.bones import BoneField
 from sifdetect.synth.coverage import as_covered
-from sifdetect.synth.mr_series import mr_volumes, slabs
+from sifdetect.synth.mr_series import mr_volumes
 from sifdetect.synth.protocol import Protocol
 from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
 from sifdetect.synth.truth import truth_of
 from sifdetect.volume import LabelMap, Volume
 
 __all__ = ["Protocol", "SyntheticCase", "make_case"]
-
-SLAB_VOXELS = 1_500_000
-"""Voxels rendered at once; bounds the memory of a whole-pelvis scan."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +83,6 @@ def _ct_series(
 ) -> tuple[Volume, LabelMap, LabelMap]:
     """An axial CT, with the table's axes."""
     grid = protocol.ct_field.grid(params.frame, protocol.ct_spacing_mm)
-    scan = replace(
-        ct.CtParams.sample(rng, tagged=params.body.tagged_stool),
-        slice_mm=protocol.ct_spacing_mm[2],
-    )
-    values = np.empty(grid.shape, dtype=np.float32)
-    anatomy, lesions = (np.empty(grid.shape, dtype=np.uint8) for _ in range(2))
-    for start, stop, part in slabs(grid, axis=2, voxels=SLAB_VOXELS):
-        points = points_of(params, part)
-        scene = scene_at(params, points, float(grid.spacing_mm[:2].mean()))
-        values[:, :, start:stop] = ct.render(
-            scene, points, scan, spacing_mm=grid.spacing_mm, rng=rng
-        )
-        anatomy[:, :, start:stop] = scene.anatomy()
-        lesions[:, :, start:stop] = scene.lesion_bits()
+    scan = ct.CtParams.sample(rng, tagged=params.body.tagged_stool)
+    values, anatomy, lesions = ct_series.rendered(params, grid, scan, rng)
     return Volume(values, grid, Modality.CT), LabelMap(anatomy, grid), LabelMap(lesions, grid)

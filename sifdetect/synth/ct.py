@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from sifdetect.synth.body import Tissue
-from sifdetect.synth.material import HU
-from sifdetect.synth.noise import Array, Points, SmoothNoise
+from sifdetect.synth.bone_texture import BoneTexture, bone_hu
+from sifdetect.synth.ct_artefacts import (
+    HIGHEST_HU,
+    LOWEST_HU,
+    METAL_HU,
+    Artefacts,
+    noise_profile,
+)
+from sifdetect.synth.ct_scanner import Lattice, Scanner
+from sifdetect.synth.fracture import Stage
+from sifdetect.synth.material import HU, Material
+from sifdetect.synth.noise import Array, Points, SmoothNoise, coarsely
 from sifdetect.synth.scene import Scene
 
 MEAN_HU = {
     Tissue.AIR: -1000,
-    Tissue.FAT: -100,
+    Tissue.FAT: -103,
     Tissue.MUSCLE: 52,
     Tissue.VISCERA: 40,
     Tissue.GAS: -930,
@@ -40,6 +50,26 @@ MEAN_HU = {
     Tissue.VEIN: 42,
 }
 """Soft tissue: Lamba 2014 (Br J Radiol); edema +3 against -52 HU of alar marrow: learning.md."""
+ENHANCEMENT = {
+    Tissue.VESSEL: 1.0,
+    Tissue.ORGAN: 0.5,
+    Tissue.VISCERA: 0.35,
+    Tissue.MUSCLE: 0.1,
+    Tissue.SKIN: 0.1,
+    Tissue.NERVE: 0.1,
+}
+"""Gain of a tissue in the portal venous phase as a share of the veins' (own estimate)."""
+TEXTURE_HU = {
+    Tissue.FAT: 5,
+    Tissue.MUSCLE: 6,
+    Tissue.VISCERA: 14,
+    Tissue.STOOL: 60,
+    Tissue.ORGAN: 5,
+    Tissue.LIGAMENT: 15,
+    Tissue.SKIN: 15,
+    Tissue.VESSEL: 4,
+}
+"""Standard deviation within a tissue, over about 8 mm (own estimate)."""
 EDEMA_HU = 55.0
 SCLEROSIS_HU = 380.0
 
@@ -49,52 +79,59 @@ class CtParams:
     """Scanner and patient properties that set the CT numbers.
 
     Attributes:
-        marrow_hu: trabecular bone of the bodies; the alae have ``alar_loss_hu`` less.
-        subcortical_hu: denser marrow below the cortex, which fades over ``subcortical_mm``.
-        sharpness_mm: standard deviation of the point spread in the slice.
-        slice_mm: slice thickness; 0 leaves the grid's own.
-        noise_hu: standard deviation; partly correlated over ``grain_mm``.
+        contrast_hu: enhancement of the veins; other tissue follows by its share.
+        bladder_hu: contrast medium excreted into the bladder.
+        muscle_loss: share of the muscle that fat has taken, 0-1.
+        slice_mm: slice thickness; it replaces the scanner's own where it is not 0.
+        overlap: slice thickness of a series as a multiple of its increment.
+        gap_hu: what fills the gap of a fracture: blood, marrow, later fluid.
+        union: share of a chronic fracture's gap that bone has closed; 0 is a non-union.
+        shift_hu: small change of each tissue, in standard deviations.
     """
 
-    marrow_hu: float
-    alar_loss_hu: float
-    trabecular_hu: float
-    cortex_hu: float
+    texture: BoneTexture
+    scanner: Scanner
+    artefacts: Artefacts
     contrast_hu: float
     bladder_hu: float
     stool_hu: float
-    sharpness_mm: float
+    muscle_loss: float
     slice_mm: float
-    noise_hu: float
-    grain_mm: float
+    overlap: float
+    gap_hu: float
+    union: float
     shift_hu: tuple[float, ...]
-    trabeculae: SmoothNoise
-    density: SmoothNoise
-    subcortical_hu: float
-    subcortical_mm: float
 
     @staticmethod
     def sample(rng: np.random.Generator, *, tagged: bool = False) -> CtParams:
-        """Draw a scan; trabecular HU from a young adult's to osteoporosis (Pickhardt 2013)."""
-        contrast = float(rng.uniform(80, 220)) if rng.random() < 0.4 else 0.0
+        """Draw a scan; trabecular HU from a young adult's to osteoporosis (Pickhardt 2013).
+
+        Veins gain 60-160 HU in the portal venous phase; contrast medium is in the bladder only
+        later. Muscle falls from 60 to about 10 HU with its fat (Goodpaster 2000).
+        """
+        phase = rng.random()
+        contrast = float(rng.uniform(60, 160)) if phase < 0.4 else 0.0
+        excreted = phase < 0.12 or phase > 0.97
+        texture = BoneTexture.sample(rng)
+        scanner = Scanner.sample(rng)
         return CtParams(
-            marrow_hu=float(np.clip(rng.normal(110, 60), -10, 280)),
-            alar_loss_hu=float(rng.uniform(20, 130)),
-            trabecular_hu=float(rng.uniform(15, 60)),
-            cortex_hu=float(rng.uniform(450, 1100)),
+            texture=texture,
+            scanner=scanner,
+            artefacts=Artefacts.sample(rng),
             contrast_hu=contrast,
-            bladder_hu=float(rng.uniform(100, 500)) if rng.random() < 0.15 else 0.0,
+            bladder_hu=float(rng.uniform(80, 600)) if excreted else 0.0,
             stool_hu=float(rng.uniform(150, 900)) if tagged else float(rng.normal(0, 25)),
-            sharpness_mm=float(rng.uniform(0.35, 1.1)),
-            slice_mm=float(rng.choice([0.8, 1.0, 1.5, 2.0, 3.0, 5.0])),
-            noise_hu=float(np.clip(rng.lognormal(2.6, 0.55), 4, 50)),
-            grain_mm=float(rng.uniform(0.3, 0.9)),
+            muscle_loss=float(np.clip(0.15 + 0.4 * texture.loss + rng.normal(0, 0.22), 0, 1)),
+            slice_mm=0.0,
+            overlap=float(rng.uniform(1.0, 2.0)) if rng.random() < 0.4 else 1.0,
+            gap_hu=float(rng.uniform(-40, 35)),
+            union=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.6 else 0.0,
             shift_hu=tuple(float(value) for value in rng.normal(0, 1, len(Tissue))),
-            trabeculae=SmoothNoise.sample(rng, 2.6, 48),
-            density=SmoothNoise.sample(rng, 14.0),
-            subcortical_hu=float(rng.uniform(0, 260)),
-            subcortical_mm=float(rng.uniform(1.5, 5.0)),
         )
+
+    def seen_by(self) -> Scanner:
+        """The scanner, with the slice thickness of this series."""
+        return replace(self.scanner, slice_mm=self.slice_mm) if self.slice_mm else self.scanner
 
 
 def render(
@@ -105,59 +142,82 @@ def render(
     spacing_mm: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Array:
-    """HU of every point, of the points' shape, on a lattice of ``spacing_mm`` (3,)."""
-    bone = _bone(scene, points, params)
+    """HU of every point, of the points' shape, on a lattice of ``spacing_mm`` (3,).
+
+    The lattice's first axis is about lateral. Slices lie along its last axis where that is about
+    the body's axis, and across the body's axis otherwise.
+    """
+    bone = bone_hu(scene, points, params.texture, spacing_mm)
     around = ndimage.grey_dilation(scene.disc_remnant, size=3) - scene.disc_remnant
     bone += 220.0 * around
     bone += scene.disc_remnant * (75 - bone)
     bone += EDEMA_HU * scene.edema + SCLEROSIS_HU * scene.sclerosis
-    bone += scene.lesions.lucency * (-20 - bone) * 0.95
+    bone = _healing(bone, scene, points, params)
     share = scene.bone_share
-    hu = scene.filled(_soft_tissue(scene, params) * (1 - share) + bone * share, HU)
-    sigma = np.maximum(params.sharpness_mm / spacing_mm, 0.3)
-    sigma[2] = max(sigma[2], 0.35 * params.slice_mm / spacing_mm[2])
-    hu = ndimage.gaussian_filter(hu, sigma)
-    return np.asarray(
-        np.clip(hu + _noise(hu.shape, params, spacing_mm, rng), -1024, 3071), dtype=np.float32
-    )
+    hu = _soft_tissue(scene, points, params) * (1 - share) + bone * share
+    hu = scene.filled(hu, HU)
+    metal = (scene.material == Material.METAL) * scene.material_share
+    hu += metal * (METAL_HU - hu)
+    scanner, lattice = params.seen_by(), Lattice.of(points, spacing_mm)
+    image = scanner.blurred(hu, lattice)
+    noise = scanner.noise(lattice, scene.body, rng)
+    image += noise * noise_profile(points, scene.body)
+    image += params.artefacts.hardening(np.maximum(bone * share, 0), spacing_mm)
+    image += params.artefacts.metal_streaks(metal > 0.5, points, rng)
+    image = params.artefacts.truncated(image, points, scene.body)
+    return np.asarray(np.clip(image, LOWEST_HU, HIGHEST_HU), dtype=np.float32)
 
 
-def _soft_tissue(scene: Scene, params: CtParams) -> Array:
+def _soft_tissue(scene: Scene, points: Points, params: CtParams) -> Array:
     table = np.array([MEAN_HU[tissue] for tissue in Tissue], dtype=np.float32)
-    table += np.array(params.shift_hu, dtype=np.float32) * 7
+    table += np.array(params.shift_hu, dtype=np.float32) * 6
     table[Tissue.AIR] = -1000
-    table[[Tissue.VESSEL, Tissue.VEIN]] += params.contrast_hu
-    table[Tissue.ORGAN] += 0.5 * params.contrast_hu
-    table[Tissue.VISCERA] += 0.25 * params.contrast_hu
-    table[Tissue.MUSCLE] += 0.08 * params.contrast_hu
+    for tissue, part in ENHANCEMENT.items():
+        table[tissue] += part * params.contrast_hu
     table[Tissue.STOOL] += params.stool_hu
     table[Tissue.FLUID] += params.bladder_hu
     table[[Tissue.MARROW, Tissue.CORTEX]] = table[Tissue.MUSCLE]
-    result: Array = table[scene.tissue]
+    spread = np.zeros(len(Tissue), dtype=np.float32)
+    for tissue, value in TEXTURE_HU.items():
+        spread[tissue] = value
+    fine, planes = scene.body.fine.at(points), _fat_planes(scene, points)
+    hu = table[scene.tissue] + spread[scene.tissue] * fine
+    # Septa are thin sheets in fat; between the bundles of a muscle they are dark.
+    hu += 35 * (scene.tissue == Tissue.FAT) * np.clip(0.6 - np.abs(fine) * 4, -0.2, 1)
+    lost = params.muscle_loss * (28 + 80 * planes + 20 * fine)
+    hu -= (scene.tissue == Tissue.MUSCLE) * lost
+    return np.asarray(hu, dtype=np.float32)
+
+
+def _healing(bone: Array, scene: Scene, points: Points, params: CtParams) -> Array:
+    """Bone with the gap of a fracture, and with what heals it.
+
+    Acute: an open gap. Subacute: callus, as unequal as woven bone is, bridges parts of it.
+    Chronic: sclerosis on both sides, and a gap that has closed in part or, a non-union, has not.
+    """
+    lesions = scene.lesions
+    near = (lesions.lucency > 0) | (lesions.sclerosis > 0.03)
+    if not near.any():
+        return bone
+    where = Points(points.x[near], points.y[near], points.z[near])
+    uneven = np.clip(1.6 * params.texture.patches.at(where), -1, 1)
+    marrow, gap = bone[near], lesions.lucency[near] * np.float32(0.95)
+    marrow = marrow + 0.7 * uneven * SCLEROSIS_HU * lesions.sclerosis[near]
+    if scene.stage is Stage.SUBACUTE:
+        gap = gap * np.clip(0.65 - 0.45 * uneven, 0, 1)
+    elif scene.stage is Stage.CHRONIC:
+        gap = gap * (1 - params.union)
+    result = bone.copy()
+    result[near] = marrow + gap * (params.gap_hu - marrow)
     return result
 
 
-def _bone(scene: Scene, points: Points, params: CtParams) -> Array:
-    bones = scene.bones
-    alar = np.clip((np.abs(bones.lateral) - 1.2) / 0.8, 0, 1) * (bones.sacrum_mm < 0)
-    marrow = params.marrow_hu - params.alar_loss_hu * alar
-    density = params.density.at(points)
-    marrow = marrow + 0.35 * params.marrow_hu * density
-    shallow = np.exp(-np.maximum(bones.depth_mm, 0) / params.subcortical_mm)
-    marrow = marrow + params.subcortical_hu * shallow * np.clip(1 + 0.6 * density, 0, 2)
-    averaged = min(1.0, 2.0 / scene.voxel_mm) ** 1.5
-    marrow = marrow + averaged * params.trabecular_hu * params.trabeculae.at(points)
-    result: Array = marrow + (params.cortex_hu - marrow) * scene.cortex_share
-    return result
+def _fat_planes(scene: Scene, points: Points) -> Array:
+    """Fat between the bundles of muscles, which run down and to the side; 0-1."""
+    narrow = SmoothNoise(scene.body.fine.lattice, 6.0)
 
+    def stretched(at: Points) -> Array:
+        along = np.float32(0.35) * at.z
+        return narrow.at(Points(at.x + np.sign(at.x) * along, at.y, along))
 
-def _noise(
-    shape: tuple[int, ...],
-    params: CtParams,
-    spacing_mm: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> Array:
-    white = rng.standard_normal(shape).astype(np.float32)
-    sigma = params.grain_mm / spacing_mm
-    grain = ndimage.gaussian_filter(white, sigma)
-    return np.asarray(grain / max(float(grain.std()), 1e-3) * params.noise_hu, dtype=np.float32)
+    return np.asarray(np.clip(1 - 3 * np.abs(coarsely(points, 3.1, stretched)), 0, 1))

@@ -156,6 +156,7 @@ class Scene:
     disc_remnant: Array
     lesions: lesions.LesionField
     mimics: confounders.MimicField
+    stage: fracture.Stage = fracture.Stage.ACUTE
 
     @property
     def edema(self) -> Array:
@@ -239,6 +240,7 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         disc_remnant=tissue.disc_remnant(case.body, points, bones),
         lesions=broken,
         mimics=confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm)),
+        stage=case.fracture.stage,
     )
 
 
