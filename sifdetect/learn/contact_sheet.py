@@ -81,9 +81,11 @@ def mr_picture(weighting: MrWeighting) -> Painter:
         points = points_of(case, grid)
         rng = np.random.default_rng([case.seed, 3])
         exam = mr.MrParams.sample(rng, random_contrast=False)
-        sequence = mr.Sequence.sample(rng, weighting)
+        sequence = exam.sequence(rng, weighting)
         scene = scene_at(case, points, PIXEL_MM)
-        image = mr.render(scene, points, exam, sequence, spacing_mm=grid.spacing_mm, rng=rng)
+        subject = mr.Subject.of(scene, points, mr.Microstructure.sample(rng))
+        series = replace(mr.Acquisition.sample(rng, plane.normal), ghost=0.0, pixel_mm=1.0)
+        image = mr.render(subject, exam, sequence, series, spacing_mm=grid.spacing_mm, rng=rng)
         return plane.picture(image / max(float(np.percentile(image, 99)), 1e-6))
 
     return paint

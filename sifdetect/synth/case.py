@@ -17,7 +17,7 @@ from sifdetect.synth.bones import BoneField
 from sifdetect.synth.coverage import as_covered
 from sifdetect.synth.mr_series import mr_volumes
 from sifdetect.synth.protocol import Protocol
-from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
+from sifdetect.synth.scene import CaseParams, sample_case
 from sifdetect.synth.truth import truth_of
 from sifdetect.volume import LabelMap, Volume
 

@@ -52,6 +52,7 @@ MEAN_HU = {
 """Soft tissue: Lamba 2014 (Br J Radiol); edema +3 against -52 HU of alar marrow: learning.md."""
 ENHANCEMENT = {
     Tissue.VESSEL: 1.0,
+    Tissue.VEIN: 1.0,
     Tissue.ORGAN: 0.5,
     Tissue.VISCERA: 0.35,
     Tissue.MUSCLE: 0.1,
