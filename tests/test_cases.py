@@ -167,11 +167,11 @@ def test_a_pool_says_where_its_bones_come_from(
     (tmp_path / "VH_F_Pelvis.glb").write_bytes(b"bones")
     real = anatomy_source.parse(f"meshes:{tmp_path}")
     write_pools(tmp_path, count=3, seed=1, tasks=["region"])
-    write_pools(tmp_path, count=2, seed=90, tasks=["region"], making=Making(anatomy=real))
+    write_pools(tmp_path, count=5, seed=1, tasks=["region"], making=Making(anatomy=real))
     said = pool_anatomy(tmp_path / "region")
     checksum = hashlib.sha256(b"bones").hexdigest()[:12]
-    assert "procedural bones, 3 seeds" in said
-    assert f"meshes: VH_F_Pelvis.glb (SHA-256 {checksum}), 2 seeds" in said
+    assert "procedural bones, 3 samples" in said
+    assert f"meshes: VH_F_Pelvis.glb (SHA-256 {checksum}), 2 samples" in said
     spec = replace(localizer_spec(Modality.CT), provenance={"anatomy": said})
     assert said in model_card(spec)
 

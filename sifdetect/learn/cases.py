@@ -123,8 +123,8 @@ def write_pools(
         if not missing:
             continue
         write = partial(_write_sample, pool, task, making.anatomy)
+        record.write_pool_record(pool.folder, missing, making.anatomy)
         for_each(write, missing, jobs=making.jobs, progress=making.progress)
-        record.write_pool_record(pool.folder, seeds, making.anatomy)
     return [out / task for task in tasks]
 
 

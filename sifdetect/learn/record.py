@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -56,26 +56,25 @@ def digest(document: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_pool_record(folder: Path, seeds: range, anatomy: AnatomySource) -> None:
-    """Say beside the samples of a pool from which bones those of ``seeds`` were made."""
+def write_pool_record(folder: Path, seeds: Sequence[int], anatomy: AnatomySource) -> None:
+    """Say beside the samples of a pool from which bones those of ``seeds`` are being made."""
     source = anatomy.record()
-    name = f"made-{seeds[0]:07d}-{seeds[-1]:07d}-{digest(source)[:8]}.json"
-    document = {"seeds": [seeds[0], seeds[-1]], "anatomy": source, "generator": generator()}
+    document = {"seeds": list(seeds), "anatomy": source, "generator": generator()}
+    name = f"made-{seeds[0]:07d}-{digest(document)[:8]}.json"
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{name}.{os.getpid()}.part"
-    part.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(document) + "\n", encoding="utf-8")
     part.rename(folder / name)
 
 
 def pool_anatomy(folder: Path) -> str:
     """Where the bones of a pool come from, in words for the model card; empty where none says."""
-    said: dict[str, int] = {}
+    said: dict[str, set[int]] = {}
     for path in sorted(folder.glob("made-*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
-        first, last = document["seeds"]
-        words = _in_words(document["anatomy"])
-        said[words] = said.get(words, 0) + last - first + 1
-    return "; ".join(f"{words}, {count} seeds" for words, count in said.items())
+        there = {seed for seed in document["seeds"] if (folder / f"{seed:07d}.npz").exists()}
+        said.setdefault(_in_words(document["anatomy"]), set()).update(there)
+    return "; ".join(f"{words}, {len(seeds)} samples" for words, seeds in said.items() if seeds)
 
 
 def _in_words(anatomy: Mapping[str, Any]) -> str:
