@@ -106,7 +106,7 @@ class Acquisition:
             pixel_mm=pixel,
             apodized=float(rng.uniform(0.0, 0.7)),
             shift_mm=pixels * min(pixel, 1.1),
-            ghost=float(rng.beta(1, 9)) if rng.random() < 0.4 else 0.0,
+            ghost=float(rng.beta(1, 14)) if rng.random() < 0.4 else 0.0,
             ghost_mm=float(rng.uniform(15, 70)),
             band=float(rng.uniform(15, 55)) if rng.random() < 0.12 else float("inf"),
         )
