@@ -10,12 +10,13 @@ import pytest
 
 from sifdetect.anatomy import LesionBit, MrWeighting, SacralLevel
 from sifdetect.findings import Morphology, Presence, StudyFindings
-from sifdetect.synth.case import Protocol, SyntheticCase, make_case
+from sifdetect.synth.case import Protocol, make_case
 from sifdetect.synth.coverage import as_covered, coverage_of
+from sifdetect.synth.mr_series import mr_volumes
 from sifdetect.synth.protocol import PROTOCOLS, Along, Field, MrSeries
 from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
 from sifdetect.synth.truth import truth_of
-from sifdetect.volume import Grid
+from sifdetect.volume import Grid, LabelMap, Volume
 
 WHOLE = Field((200.0, 150.0, 220.0), (0.0, 0.0, 0.0), Along.SACRUM)
 CORONAL = Field((150.0, 36.0, 150.0), (0.0, -8.0, 0.0), Along.SACRUM)
@@ -44,9 +45,9 @@ def truth() -> StudyFindings:
 
 
 @cache
-def examination() -> SyntheticCase:
-    """Three small series of that patient."""
-    return make_case(21, morphology=Morphology.BILATERAL, protocol=SMALL)
+def series() -> list[tuple[Volume, LabelMap, LabelMap]]:
+    """Three small series of that patient, with anatomy and lesions."""
+    return mr_volumes(patient(), SMALL.mr_series, np.random.default_rng(3))
 
 
 def grid_of(box: Field) -> Grid:
@@ -77,10 +78,10 @@ def test_the_default_examination_lies_where_it_always_lay() -> None:
 
 def test_every_series_has_its_weighting_and_its_place() -> None:
     """Volumes follow the protocol's order; series of one field share their voxels."""
-    case = examination()
-    kinds = [volume.weighting for volume in case.volumes]
+    volumes = [one[0] for one in series()]
+    kinds = [volume.weighting for volume in volumes]
     assert kinds == [MrWeighting.STIR, MrWeighting.T1, MrWeighting.T2]
-    for volume, grid in zip(case.volumes, SMALL.grids(case.params.frame), strict=True):
+    for volume, grid in zip(volumes, SMALL.grids(patient().frame), strict=True):
         assert volume.grid.same_place(grid)
         assert volume.values.std() > 0
     assert [one.slice_axis for one in SMALL.mr_series] == [1, 1, 0]
@@ -89,10 +90,9 @@ def test_every_series_has_its_weighting_and_its_place() -> None:
 @pytest.mark.parametrize("number", [0, 2])
 def test_labels_show_the_middle_of_their_slices(number: int) -> None:
     """Anatomy of every voxel is what the patient has at that voxel's centre, fold or not."""
-    case = examination()
-    labels = case.anatomy[number]
-    points = points_of(case.params, labels.grid)
-    expected = scene_at(case.params, points, float(np.sort(labels.grid.spacing_mm)[0])).anatomy()
+    labels = series()[number][1]
+    points = points_of(patient(), labels.grid)
+    expected = scene_at(patient(), points, float(np.sort(labels.grid.spacing_mm)[0])).anatomy()
     bone = expected > 0
     assert (labels.values == expected)[bone].mean() > 0.97
     assert ((labels.values > 0) == bone).mean() > 0.99
@@ -100,9 +100,9 @@ def test_labels_show_the_middle_of_their_slices(number: int) -> None:
 
 def test_a_line_is_labelled_anywhere_within_a_slice() -> None:
     """Thick slices keep lines that their middle misses."""
-    lesions = examination().lesions[0]
-    points = points_of(examination().params, lesions.grid)
-    middle = scene_at(examination().params, points, 3.0).lesions.line
+    lesions = series()[0][2]
+    points = points_of(patient(), lesions.grid)
+    middle = scene_at(patient(), points, 3.0).lesions.line
     line = (lesions.values & LesionBit.FRACTURE_LINE) > 0
     assert line[middle].all()
     assert line.sum() > middle.sum()
@@ -162,6 +162,15 @@ def test_a_cut_sacrum_without_a_finding_in_view_is_indeterminate() -> None:
     for said, params in ((truth(), patient()), (truth_of(sound), sound)):
         stated = as_covered(said, params, [above])
         assert (stated.presence, stated.probability) == (Presence.INDETERMINATE, 0.5)
+
+
+def test_an_examination_states_what_its_own_series_cover() -> None:
+    """A case whose only series shows the midline cannot exclude a fracture of the alae."""
+    midline = replace(SMALL, series=SMALL.series[2:])
+    case = make_case(21, morphology=Morphology.NONE, protocol=midline)
+    assert 0.05 < case.truth.coverage.sacrum < 0.5
+    assert case.truth.presence is Presence.INDETERMINATE
+    assert [volume.weighting for volume in case.volumes] == [MrWeighting.T2]
 
 
 def test_a_varied_protocol_is_another_view_of_the_same_kind() -> None:

@@ -49,7 +49,7 @@ class Sequence:
         high = (field_t - 1.5) / 1.5
         t1, long = MrWeighting.T1, rng.uniform(3000, 6000)
         echo = {
-            MrWeighting.STIR: rng.uniform(35, 75),
+            MrWeighting.STIR: rng.uniform(35, 90),
             t1: rng.uniform(8, 18),
             MrWeighting.T2: rng.uniform(75, 115),
         }.get(weighting, rng.uniform(45, 90))
