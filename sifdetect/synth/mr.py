@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from sifdetect.anatomy import MrWeighting
 from sifdetect.synth import material
@@ -98,7 +99,7 @@ class MrParams:
             vessel_flow=float(rng.beta(0.8, 1.2)),
             gap_fluid=float(rng.beta(0.6, 1.4)),
             streaks=float(rng.uniform(0.1, 0.8)),
-            grain=float(rng.uniform(0.02, 0.09)),
+            grain=float(rng.uniform(0.01, 0.05)),
             coil=Coil.sample(rng),
             drift=SmoothNoise.sample(rng, 130.0, 8),
         )
@@ -137,7 +138,8 @@ def render(
     signal = np.abs(water + shifted(fat, read, acquisition.shift_mm / spacing_mm[read]))
     if acquisition.ghost > 0:
         far = acquisition.ghost_mm / spacing_mm[phase]
-        signal += ghosts(signal * moving, phase, far, acquisition.ghost)
+        smeared = ndimage.gaussian_filter1d(signal * moving, 5.0 / spacing_mm[phase], axis=phase)
+        signal += ghosts(smeared, phase, far, acquisition.ghost)
     if np.isfinite(acquisition.band):
         signal *= 1 - 0.85 / (1 + np.exp((acquisition.band - points.y) / 4))
     body = subject.scene.body

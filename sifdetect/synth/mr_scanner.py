@@ -106,7 +106,7 @@ class Acquisition:
             pixel_mm=pixel,
             apodized=float(rng.uniform(0.0, 0.7)),
             shift_mm=pixels * min(pixel, 1.1),
-            ghost=float(rng.beta(1, 9)) if rng.random() < 0.4 else 0.0,
+            ghost=float(rng.beta(1, 14)) if rng.random() < 0.4 else 0.0,
             ghost_mm=float(rng.uniform(15, 70)),
             band=float(rng.uniform(15, 55)) if rng.random() < 0.12 else float("inf"),
         )
@@ -137,9 +137,9 @@ class Coil:
         """Draw a coil: half of the examinations use a spine coil."""
         return Coil(
             bias=float(rng.uniform(0.03, 0.35)),
-            fall_mm=float(rng.uniform(70, 260)) if rng.random() < 0.5 else float("inf"),
+            fall_mm=float(rng.uniform(110, 350)) if rng.random() < 0.5 else float("inf"),
             normalised=bool(rng.random() < 0.5),
-            noise=float(np.clip(rng.lognormal(np.log(0.02), 0.7), 0.004, 0.09)),
+            noise=float(np.clip(rng.lognormal(np.log(0.013), 0.6), 0.003, 0.06)),
             amplified=float(rng.uniform(0, 0.45)),
             field=SmoothNoise.sample(rng, 170.0, 8),
             g_factor=SmoothNoise.sample(rng, 70.0, 12),
@@ -151,7 +151,8 @@ class Coil:
         near = np.exp((40.0 - depth) / self.fall_mm).astype(np.float32)
         signal: Array = np.exp(self.bias * self.field.at(points))
         noise: Array = np.exp(self.amplified * self.g_factor.at(points))
-        return (signal, noise / near) if self.normalised else (signal * near, noise)
+        evened = noise / np.clip(near, 0.25, 1.0)
+        return (signal, evened) if self.normalised else (signal * near, noise)
 
 
 def field_offset(subject: Subject, drift: SmoothNoise, spacing_mm: NDArray[np.float64]) -> Array:

@@ -43,18 +43,18 @@ class Sequence:
     ) -> Sequence:
         """Draw plausible timing; ``OTHER`` is a Dixon fat image.
 
-        The inversion time of clinical protocols, 140–200 ms at 1.5 T and 190–260 ms at 3 T, lies
+        The inversion time of clinical protocols, 120–200 ms at 1.5 T and 175–260 ms at 3 T, lies
         below the null of fat more often than at it; what remains then adds to the water.
         """
         high = (field_t - 1.5) / 1.5
         t1, long = MrWeighting.T1, rng.uniform(3000, 6000)
         echo = {
-            MrWeighting.STIR: rng.uniform(35, 75),
+            MrWeighting.STIR: rng.uniform(35, 90),
             t1: rng.uniform(8, 18),
             MrWeighting.T2: rng.uniform(75, 115),
         }.get(weighting, rng.uniform(45, 90))
         inverted = weighting is MrWeighting.STIR
-        ti = rng.normal(162, 15) + high * 55
+        ti = rng.normal(154, 18) + high * 55
         dixon = weighting in (MrWeighting.DIXON_WATER, MrWeighting.OTHER)
         left = float(rng.uniform(0.0, 0.05)) if dixon else float(rng.beta(1.2, 10))
         suppressed = dixon or weighting is MrWeighting.T2_FATSAT
@@ -62,7 +62,7 @@ class Sequence:
             weighting=weighting,
             tr_ms=float(rng.uniform(450, 750) + 100 * high if weighting is t1 else long),
             te_ms=float(echo),
-            ti_ms=float(np.clip(ti, 130, 275)) if inverted else 0.0,
+            ti_ms=float(np.clip(ti, 120, 275)) if inverted else 0.0,
             fat_left=left if suppressed and weighting is not MrWeighting.OTHER else 1.0,
             water_left=left if weighting is MrWeighting.OTHER else 1.0,
             fails=float(rng.uniform(1.2, 3.5)) if weighting is MrWeighting.T2_FATSAT else np.inf,

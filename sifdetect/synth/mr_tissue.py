@@ -14,7 +14,7 @@ from sifdetect.synth.scene import Scene
 WATER = {
     Tissue.AIR: (1000, 1000, 50, 50, 0.0, 0.0),
     Tissue.FAT: (1000, 1100, 35, 32, 0.85, 0.88),
-    Tissue.MUSCLE: (990, 1160, 33, 30, 0.85, 0.02),
+    Tissue.MUSCLE: (990, 1160, 37, 34, 0.85, 0.02),
     Tissue.VISCERA: (950, 1150, 75, 68, 0.85, 0.02),
     Tissue.GAS: (1000, 1000, 20, 20, 0.01, 0.0),
     Tissue.STOOL: (700, 800, 45, 40, 0.5, 0.08),

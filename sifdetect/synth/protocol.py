@@ -105,9 +105,10 @@ class Protocol:
         return (*ct, *(one.field.grid(frame, one.spacing_mm) for one in self.mr_series))
 
     def varied(self, rng: np.random.Generator) -> Protocol:
-        """The protocol as another department or another day has it: moved, resized, refined."""
+        """The protocol of another department or day: moved, resized, refined; some fold in."""
         shift = rng.normal(0, 1, 3) * np.array([4.0, 6.0, 9.0])
         scale, fineness = float(rng.uniform(0.93, 1.1)), float(rng.uniform(0.85, 1.25))
+        fold = float(rng.uniform(5, 25)) if rng.random() < 0.25 else 0.0
 
         def moved(box: Field) -> Field:
             x, y, z = (float(c + s) for c, s in zip(box.center_mm, shift, strict=True))
@@ -123,16 +124,16 @@ class Protocol:
             ct_field=moved(self.ct_field),
             ct_spacing_mm=refined(self.ct_spacing_mm),
             series=tuple(
-                replace(s, field=moved(s.field), spacing_mm=refined(s.spacing_mm))
+                replace(s, field=moved(s.field), spacing_mm=refined(s.spacing_mm), fold_mm=fold)
                 for s in self.series
             ),
         )
 
 
 def _series(
-    box: Field, spacing_mm: Triple, *weightings: MrWeighting, gap: float = 0.1, fold_mm: float = 0
+    box: Field, spacing_mm: Triple, *weightings: MrWeighting, gap: float = 0.1
 ) -> tuple[MrSeries, ...]:
-    return tuple(MrSeries(w, spacing_mm, box, gap, fold_mm) for w in weightings)
+    return tuple(MrSeries(w, spacing_mm, box, gap) for w in weightings)
 
 
 def _mr(*groups: tuple[MrSeries, ...]) -> Protocol:
@@ -153,7 +154,7 @@ _CORONAL = Field((360.0, 160.0, 330.0), (0.0, 0.0, -20.0))
 
 PROTOCOLS = {
     "sacral-mr": _mr(
-        _series(_OBLIQUE, (0.7, 3.6, 0.7), _STIR, _T1, fold_mm=14.0),
+        _series(_OBLIQUE, (0.7, 3.6, 0.7), _STIR, _T1),
         _series(_SLAB, (4.0, 0.9, 0.9), _T2),
     ),
     "lumbar-mr": _mr(_series(_LUMBAR, (4.4, 0.9, 0.9), _T1, _T2, _STIR)),
