@@ -120,7 +120,7 @@ class NutrientChannel:
         share = patch.filled(distance - self.radius_mm) * thin * patch.bone
         shell = patch.filled(np.abs(distance - self.radius_mm - 0.7) - 0.4) * patch.marrow
         patch.fill(Material.TRABECULA, self.wall * 0.6 * shell * (share < 0.3))
-        patch.fill(Material.VESSEL, share)
+        patch.fill(Material.VESSEL, share, thin)
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class PhysealRemnant:
         share = patch.filled(distance - self.width_mm / 2) * thin * patch.bone * open_here
         seam = np.exp(-(((distance - self.width_mm / 2 - 0.6) / 1.1) ** 2)) * patch.marrow
         patch.fill(Material.TRABECULA, 0.6 * seam * (share < 0.4))
-        patch.fill(Material.PHYSIS, share)
+        patch.fill(Material.PHYSIS, share, thin)
 
 
 def _alar_course(rng: np.random.Generator) -> Course:
