@@ -202,14 +202,17 @@ class Patch:
         """0–1, share of each voxel inside a surface of signed distance ``distance_mm``."""
         return np.asarray(np.clip(0.5 - distance_mm / self.canvas.voxel_mm, 0, 1))
 
-    def fill(self, material: Material, share: Array) -> None:
-        """Put a material where it takes more of a voxel than what is there already."""
+    def fill(self, material: Material, share: Array, thin: float = 1.0) -> None:
+        """Put a material where it takes more of a voxel than what is there already.
+
+        What is thinner than a voxel fills at most ``thin`` of it and owns it from less on.
+        """
         before = self.of(self.canvas.share)
         more = (share > before) & (share > 0.02)
         where = self.index[more]
         self.canvas.share.reshape(-1)[where] = share[more]
         self.canvas.material.reshape(-1)[where] = material
-        self._own(share)
+        self._own(share / thin)
 
     def swell(self, strength: Array) -> None:
         """Put edema."""

@@ -168,7 +168,8 @@ class Vacuum:
             off = np.hypot((patch.s_mm - center[1]) / 9, (patch.v_mm - center[2]) / 7)
             inside = np.ones(len(patch.index), np.bool_)
         broken = self.patches.at(patch.points) > -0.6
-        patch.fill(Material.GAS, patch.filled(layer) * thin * inside * (off < 1) * broken)
+        share = patch.filled(layer) * thin * inside * (off < 1) * broken
+        patch.fill(Material.GAS, share, thin)
 
 
 def facet_center(canvas: Canvas, side: int) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from sifdetect.anatomy import AnatomyLabel
 from sifdetect.synth.canvas import Canvas, Course, ala_mm, capsule_mm, level_mm
 from sifdetect.synth.material import Material
 from sifdetect.synth.mimic import KIND, Mimic
@@ -60,7 +61,11 @@ class TarlovCyst:
         bones = canvas.bones
         reach = self.radius_mm * self.length * 1.3 + 2
         near = np.abs(bones.level - self.level) * 23 < reach
-        near &= (np.abs(bones.lateral - self.lateral) * 10 < reach) & (bones.sacrum_mm < 4)
+        near &= np.abs(bones.lateral - self.lateral) * 10 < reach
+        hollow = (bones.labels >= AnatomyLabel.SACRAL_FORAMEN_RIGHT) & (
+            bones.labels <= AnatomyLabel.SACRAL_CANAL
+        )
+        near &= hollow | (bones.sacrum_mm < 4)
         near &= np.abs(bones.v_mm + self.behind_mm) < reach
         patch = canvas.patch(near)
         across = (patch.lateral - self.lateral) * np.where(np.abs(patch.lateral) < 1, 15.0, 12.0)
@@ -120,7 +125,7 @@ class NutrientChannel:
         share = patch.filled(distance - self.radius_mm) * thin * patch.bone
         shell = patch.filled(np.abs(distance - self.radius_mm - 0.7) - 0.4) * patch.marrow
         patch.fill(Material.TRABECULA, self.wall * 0.6 * shell * (share < 0.3))
-        patch.fill(Material.VESSEL, share)
+        patch.fill(Material.VESSEL, share, thin)
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ class PhysealRemnant:
         share = patch.filled(distance - self.width_mm / 2) * thin * patch.bone * open_here
         seam = np.exp(-(((distance - self.width_mm / 2 - 0.6) / 1.1) ** 2)) * patch.marrow
         patch.fill(Material.TRABECULA, 0.6 * seam * (share < 0.4))
-        patch.fill(Material.PHYSIS, share)
+        patch.fill(Material.PHYSIS, share, thin)
 
 
 def _alar_course(rng: np.random.Generator) -> Course:
