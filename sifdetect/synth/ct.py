@@ -25,7 +25,7 @@ from sifdetect.synth.scene import Scene
 
 MEAN_HU = {
     Tissue.AIR: -1000,
-    Tissue.FAT: -103,
+    Tissue.FAT: -100,
     Tissue.MUSCLE: 52,
     Tissue.VISCERA: 40,
     Tissue.GAS: -930,
@@ -185,7 +185,7 @@ def _soft_tissue(scene: Scene, points: Points, params: CtParams) -> Array:
     hu = table[scene.tissue] + spread[scene.tissue] * fine
     # Septa are thin sheets in fat; between the bundles of a muscle they are dark.
     hu += 35 * (scene.tissue == Tissue.FAT) * np.clip(0.6 - np.abs(fine) * 4, -0.2, 1)
-    lost = params.muscle_loss * (28 + 80 * planes + 20 * fine)
+    lost = params.muscle_loss * (38 + 80 * planes + 20 * fine)
     hu -= (scene.tissue == Tissue.MUSCLE) * lost
     return np.asarray(hu, dtype=np.float32)
 
