@@ -106,7 +106,7 @@ class BodyParams:
             coarse=SmoothNoise.sample(rng, 26.0),
             fine=SmoothNoise.sample(rng, 8.0),
             bowel=SmoothNoise.sample(rng, 21.0),
-            infiltration=float(rng.beta(1.6, 2.6)),
+            infiltration=float(rng.beta(2.2, 2.0)),
             streaks=_streaks(rng),
             prone=bool(rng.random() < 0.1),
         )

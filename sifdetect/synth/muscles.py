@@ -45,9 +45,9 @@ def evaluate(place: Place, bulk: float) -> MuscleField:
     maximus = _maximus(place, bulk)
     medius, minimus = _abductors(place, bulk)
     first = (maximus, minimus, multifidus, _psoas(place, bulk), _obturator(place), _thigh(place, 0))
-    second = (medius, erector, _piriformis(place, bulk), _iliacus(place, bulk), _floor(place))
     lumborum = tube(place, ((62, -40, 15), (50, -10, 110)), (11 * bulk, 9 * bulk))
-    second += (lumborum, _thigh(place, 1))
+    front = (_iliacus(place, bulk), _thigh(place, 1), lumborum)
+    second = (medius, erector, _piriformis(place, bulk), _floor(place), *front)
     shallow = maximus < 0
     back = np.minimum(multifidus, erector) < 1
     across = np.where(shallow, 0.66 * place.side + 0.74 * place.at.z, place.side + 0.3 * place.at.z)
@@ -94,7 +94,7 @@ def _maximus(place: Place, bulk: float) -> Array:
     medial = np.interp(place.at.z / size, [-125, -100, -50, -20, 0], [2, 4, 15, 32, 40]) * size
     sheet = np.maximum(np.maximum(-shell, shell - thick), np.maximum(upper, lower))
     ventral = place.at.y + 0.15 * place.side - 8 * size
-    return np.maximum(np.maximum(sheet, medial - place.side), ventral).astype(np.float32)
+    return np.asarray(np.maximum(np.maximum(sheet, medial - place.side), ventral), dtype=np.float32)
 
 
 def _abductors(place: Place, bulk: float) -> tuple[Array, Array]:
@@ -124,7 +124,7 @@ def _iliacus(place: Place, bulk: float) -> Array:
     thick = (4 + 8 * bulk) * np.clip(0.5 + (place.at.y + 40) / 60, 0.3, 1.5)
     sheet = np.maximum(np.minimum(place.wing, -place.outside_wing) - thick, place.outside_wing + 4)
     ends = np.maximum(-78 * place.scale - place.at.z, -42 * place.scale - place.at.y)
-    return np.maximum(np.maximum(sheet, ends), place.wing - 21).astype(np.float32)
+    return np.asarray(np.maximum(np.maximum(sheet, ends), place.wing - 21), dtype=np.float32)
 
 
 def _piriformis(place: Place, bulk: float) -> Array:
@@ -141,7 +141,7 @@ def _piriformis(place: Place, bulk: float) -> Array:
     level = np.abs(place.s / place.scale - 60) - 27
     origin = np.maximum(place.sacrum - 11 * bulk**0.7, np.maximum(level, -2 - place.v))
     origin = np.maximum(origin, np.maximum(17 - side, side - 50))
-    return (np.minimum(free, origin) * place.scale).astype(np.float32)
+    return np.asarray(np.minimum(free, origin) * place.scale, dtype=np.float32)
 
 
 def _obturator(place: Place) -> Array:
@@ -149,7 +149,7 @@ def _obturator(place: Place) -> Array:
     size = place.scale
     sheet = np.maximum(place.wing - 12, place.side - 76 * size - 0.2 * place.at.y)
     ends = np.maximum(np.abs(place.at.z + 138 * size) - 45, np.abs(place.at.y - 24 * size) - 38)
-    return np.maximum(np.maximum(sheet, ends), 20 * size - place.side).astype(np.float32)
+    return np.asarray(np.maximum(np.maximum(sheet, ends), 20 * size - place.side), dtype=np.float32)
 
 
 def _floor(place: Place) -> Array:
@@ -159,7 +159,7 @@ def _floor(place: Place) -> Array:
     funnel = np.maximum(funnel, place.side - 54 * size)
     funnel = np.maximum(funnel, np.abs(place.at.y - 8 * size) - 46 * size)
     coccygeus = tube(place, ((14, -30, -92), (52, -15, -106)), (6.0, 3.0))
-    return np.minimum(funnel, coccygeus).astype(np.float32)
+    return np.asarray(np.minimum(funnel, coccygeus), dtype=np.float32)
 
 
 def _thigh(place: Place, group: int) -> Array:
