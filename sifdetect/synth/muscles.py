@@ -52,7 +52,7 @@ def evaluate(place: Place, bulk: float) -> MuscleField:
     back = np.minimum(multifidus, erector) < 1
     across = np.where(shallow, 0.66 * place.side + 0.74 * place.at.z, place.side + 0.3 * place.at.z)
     deep = np.where(back, place.v, place.at.y + np.where(shallow, 0.2, 0.4) * place.side)
-    grade = np.where(back, np.where(multifidus < erector, 2.6, 1.9), np.where(shallow, 1.0, 0.45))
+    grade = np.where(back, np.where(multifidus < erector, 2.6, 1.9), np.where(shallow, 1.0, 0.6))
     fibres = (np.asarray(values, dtype=np.float32) for values in (across, deep, grade))
     return MuscleField(np.minimum.reduce(first), np.minimum.reduce(second), *fibres)
 
@@ -87,7 +87,7 @@ def _paraspinal(place: Place, bulk: float) -> tuple[Array, Array]:
 def _maximus(place: Place, bulk: float) -> Array:
     """Gluteus maximus: a sheet from posterior ilium, sacrum and coccyx down to the femur."""
     shell = gluteal_shell(place)
-    thick = (20 + 16 * bulk) * np.clip(0.35 + place.side / 60, 0.35, 1)
+    thick = (20 + 16 * bulk) * np.clip(0.2 + place.side / 75, 0.2, 1)
     size = place.scale
     upper = 0.75 * (place.at.z + 2 * size) + 0.6 * (place.side - 45 * size)
     lower = -0.8 * (place.at.z + 116 * size) - 0.55 * (place.side - 8 * size)
@@ -139,7 +139,7 @@ def _piriformis(place: Place, bulk: float) -> Array:
     free = np.maximum((radius - 1) * thick, np.maximum(26 - side, side - 122))
     # Medially it lies on the bone, wherever that is.
     level = np.abs(place.s / place.scale - 60) - 27
-    origin = np.maximum(place.sacrum - 11 * bulk**0.7, np.maximum(level, -2 - place.v))
+    origin = np.maximum(place.sacrum - 9 * bulk**0.7, np.maximum(level, -2 - place.v))
     origin = np.maximum(origin, np.maximum(17 - side, side - 50))
     return np.asarray(np.minimum(free, origin) * place.scale, dtype=np.float32)
 

@@ -148,6 +148,7 @@ def _muscles(tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, plac
     """Muscles, the fat between them, and the fat that runs along their fibres."""
     bent = place.moved(warped(body.coarse, place.at, 2.2))
     field = muscles.evaluate(bent, body.muscle)
+    patches = np.clip(1 + 0.6 * rounded(body.coarse, place.at, 111.0), 0.2, 2.2)
     first, second = lattice.filled(field.first), lattice.filled(field.second)
     muscle = np.minimum(first, second) < 0
     tissue[muscle] = Tissue.MUSCLE
@@ -156,7 +157,8 @@ def _muscles(tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, plac
     tissue[between] = Tissue.FAT
     index = np.flatnonzero(muscle)
     across, deep, grade = (
-        lattice.filled(values).ravel()[index] for values in (field.across, field.deep, field.grade)
+        lattice.filled(values).ravel()[index]
+        for values in (field.across, field.deep, field.grade * patches)
     )
     streaks = body.streaks[across.astype(np.int16) & 255, deep.astype(np.int16) & 255]
     ridge, share = np.abs(streaks), body.infiltration * grade
