@@ -106,13 +106,16 @@ class BodyParams:
             coarse=SmoothNoise.sample(rng, 26.0),
             fine=SmoothNoise.sample(rng, 8.0),
             bowel=SmoothNoise.sample(rng, 21.0),
-            infiltration=float(rng.beta(1.6, 2.6)),
+            infiltration=float(rng.beta(2.2, 2.0)),
             streaks=_streaks(rng),
             prone=bool(rng.random() < 0.1),
         )
 
 
 def _streaks(rng: np.random.Generator) -> Array:
-    plain = rng.standard_normal((256, 256))
-    smooth = ndimage.gaussian_filter(plain, (1.5, 3.5), mode="wrap")
-    return np.asarray(smooth / smooth.std(), dtype=np.float32)
+    fine, broad = (
+        ndimage.gaussian_filter(rng.standard_normal((256, 256)), sigma, mode="wrap")
+        for sigma in ((0.9, 2.2), (3.0, 5.0))
+    )
+    both = fine / fine.std() + 0.7 * broad / broad.std()
+    return np.asarray(both / both.std(), dtype=np.float32)

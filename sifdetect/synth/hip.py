@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
 from scipy.spatial import cKDTree
 
-from sifdetect.synth.noise import Array, Points, coarsely
+from sifdetect.synth.lattice import Lattice
+from sifdetect.synth.noise import Array, Points
 
 REACH_MM = 22.0
 """Beyond this distance from a surface the field is a constant."""
+EXACT_MM = 9.0
 WING = np.array(
     [
         [(46, -79, 60, 8), (44, -84, 73, 9), (43, -90, 86, 6)],
@@ -33,9 +35,9 @@ WING = np.array(
 """Iliac wing: control points (lateral, anterior, cranial, radius), dorsal to ventral by caudal to
 cranial: from the posterior spines to the anterior ones."""
 CURVES = (
-    ((86, 12, 30, 12), (74, 28, 2, 8), (45, 42, -4, 7), (12, 45, -6, 9)),
+    ((86, 12, 30, 12), (74, 28, 2, 8), (45, 42, -6, 8), (12, 45, -8, 10)),
     ((10, 45, -12, 9), (10, 44, -26, 8)),
-    ((12, 43, -30, 6), (30, 24, -55, 5.5), (50, -8, -82, 9)),
+    ((12, 43, -30, 8), (30, 24, -52, 7), (50, -8, -82, 10)),
     ((84, -16, 4, 15), (76, -26, -25, 12), (62, -30, -62, 14), (56, -26, -86, 13)),
     ((72, -22, 26, 11), (62, -34, 4, 6), (54, -40, -6, 4)),
     ((85, 0, 34, 13), (86, -8, 24, 13)),
@@ -44,6 +46,7 @@ FEMUR = (
     ((85, 0, 0, 14), (108, -4, -16, 13), (126, -8, -34, 15)),
     ((132, -12, -12, 13), (134, -10, -40, 14), (124, -4, -90, 13), (118, 0, -170, 13)),
 )
+LEAST_RADIUS_MM = 2.6
 HEAD_RADIUS_MM, SOCKET_RADIUS_MM = 23.5, 32.0
 
 
@@ -108,7 +111,7 @@ class HipParams:
         place[:, 0] += self.flare_mm * np.clip(place[:, 2] / 140, 0, 1) ** 2
         place *= np.array([self.width, 1.0, self.height]) * self.scale
         place[:, 1:] += self.center_mm[1:]
-        radius = balls[:, 3] * self.scale * self.thickness
+        radius = np.maximum(balls[:, 3] * self.scale * self.thickness, LEAST_RADIUS_MM)
         return cKDTree(place), radius.astype(np.float32)
 
 
@@ -125,8 +128,7 @@ def evaluate(params: HipParams, points: Points) -> HipField:
     """Both hip bones and femora at a set of points; they are mirror images of each other."""
     side = np.abs(points.x)
     halves = Points(side, points.y, points.z)
-    bone = coarsely(halves, 3.0, lambda p: _distance(params._bone, p))
-    femur = coarsely(halves, 3.0, lambda p: _distance(params._femur, p))
+    bone, femur = _near(params._bone, halves), _near(params._femur, halves)
     center = params.center_mm
     offset = [side - center[0], points.y - center[1], points.z - center[2]]
     from_center = np.sqrt(sum(axis**2 for axis in offset)) / params.scale
@@ -143,6 +145,17 @@ def evaluate(params: HipParams, points: Points) -> HipField:
 def _bridge(rng: np.random.Generator) -> float:
     present, half_mm = rng.random() < 1 / 6, float(rng.uniform(2.0, 4.5))
     return half_mm if present else 0.0
+
+
+def _near(tree: tuple[cKDTree, Array], points: Points) -> Array:
+    """The distance about every 3 mm, interpolated; far from a surface about every 8 mm."""
+    fine = Lattice(points, 3.0)
+    at = fine.points(points)
+    rough = Lattice(at, 8.0)
+    values = rough.filled(_distance(tree, rough.points(at)))
+    close = np.abs(values) < EXACT_MM
+    values[close] = _distance(tree, Points(at.x[close], at.y[close], at.z[close]))
+    return fine.filled(values)
 
 
 def _distance(tree: tuple[cKDTree, Array], at: Points) -> Array:
@@ -162,7 +175,7 @@ def _distance(tree: tuple[cKDTree, Array], at: Points) -> Array:
 
 def _patch(control: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, columns = np.linspace(0, 1, control.shape[0]), np.linspace(0, 1, control.shape[1])
-    u, w = np.linspace(0, 1, 46), np.linspace(0, 1, 26)
+    u, w = np.linspace(0, 1, 56), np.linspace(0, 1, 36)
     axes = [RectBivariateSpline(rows, columns, control[..., k], kx=3, ky=2)(u, w) for k in range(4)]
     return np.stack(axes, -1).reshape(-1, 4)
 

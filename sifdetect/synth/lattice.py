@@ -1,4 +1,4 @@
-"""A coarse lattice among regularly spaced points: smooth fields are computed there, then filled in."""
+"""A coarse lattice among regular points: smooth fields are computed there, then filled in."""
 
 from __future__ import annotations
 

@@ -66,3 +66,6 @@ def _joints(
     tissue[behind & (np.abs(fine) < 0.45)] = Tissue.SEPTUM
     tissue[behind & (np.abs(fine) < 0.2)] = Tissue.LIGAMENT
     tissue[bones.joint & (bones.v_mm > -24)] = Tissue.CARTILAGE
+    symphysis = np.maximum(place.side - 5, np.maximum(place.wing - 7, 30 - place.at.y))
+    symphysis = np.maximum(symphysis, place.at.z + 70).astype(np.float32)
+    tissue[lattice.filled(symphysis) < 0] = Tissue.CARTILAGE

@@ -34,6 +34,7 @@ class MeshShape:
     deformation: Deformation
     detail: Deformation
     roughness: SmoothNoise
+    lumbar: lumbar.LumbarParams
 
     @staticmethod
     def sample(rng: np.random.Generator, source: real.BoneField) -> MeshShape:
@@ -51,6 +52,7 @@ class MeshShape:
             deformation=Deformation.sample(rng, 70.0, float(rng.uniform(1.0, 5.0))),
             detail=Deformation.sample(rng, 18.0, float(rng.uniform(0.2, 0.9))),
             roughness=SmoothNoise.sample(rng, 7.0),
+            lumbar=lumbar.LumbarParams.sample(rng),
         )
 
     @cached_property
@@ -78,7 +80,7 @@ class MeshShape:
         """The bones at points in the pelvic frame."""
         bent = self.detail.apply(self.deformation.apply(points))
         s, v = self.curve.coordinates(bent)
-        spine = lumbar.evaluate(self.curve, bent.x, s, v)
+        spine = lumbar.evaluate(self.curve, bent.x, s, v, params=self.lumbar)
         femur = hip.evaluate(self.femora, bent).femur_mm
         index = self._index(bent)
         rough = np.float32(0.35) * self.roughness.at(points)

@@ -45,14 +45,14 @@ def evaluate(place: Place, bulk: float) -> MuscleField:
     maximus = _maximus(place, bulk)
     medius, minimus = _abductors(place, bulk)
     first = (maximus, minimus, multifidus, _psoas(place, bulk), _obturator(place), _thigh(place, 0))
-    second = (medius, erector, _piriformis(place, bulk), _iliacus(place, bulk), _floor(place))
     lumborum = tube(place, ((62, -40, 15), (50, -10, 110)), (11 * bulk, 9 * bulk))
-    second += (lumborum, _thigh(place, 1))
+    front = (_iliacus(place, bulk), _thigh(place, 1), lumborum)
+    second = (medius, erector, _piriformis(place, bulk), _floor(place), *front)
     shallow = maximus < 0
     back = np.minimum(multifidus, erector) < 1
     across = np.where(shallow, 0.66 * place.side + 0.74 * place.at.z, place.side + 0.3 * place.at.z)
     deep = np.where(back, place.v, place.at.y + np.where(shallow, 0.2, 0.4) * place.side)
-    grade = np.where(back, np.where(multifidus < erector, 2.6, 1.9), np.where(shallow, 1.0, 0.45))
+    grade = np.where(back, np.where(multifidus < erector, 2.6, 1.9), np.where(shallow, 1.0, 0.6))
     fibres = (np.asarray(values, dtype=np.float32) for values in (across, deep, grade))
     return MuscleField(np.minimum.reduce(first), np.minimum.reduce(second), *fibres)
 
@@ -87,14 +87,14 @@ def _paraspinal(place: Place, bulk: float) -> tuple[Array, Array]:
 def _maximus(place: Place, bulk: float) -> Array:
     """Gluteus maximus: a sheet from posterior ilium, sacrum and coccyx down to the femur."""
     shell = gluteal_shell(place)
-    thick = (20 + 16 * bulk) * np.clip(0.35 + place.side / 60, 0.35, 1)
+    thick = (20 + 16 * bulk) * np.clip(0.2 + place.side / 75, 0.2, 1)
     size = place.scale
     upper = 0.75 * (place.at.z + 2 * size) + 0.6 * (place.side - 45 * size)
     lower = -0.8 * (place.at.z + 116 * size) - 0.55 * (place.side - 8 * size)
     medial = np.interp(place.at.z / size, [-125, -100, -50, -20, 0], [2, 4, 15, 32, 40]) * size
     sheet = np.maximum(np.maximum(-shell, shell - thick), np.maximum(upper, lower))
     ventral = place.at.y + 0.15 * place.side - 8 * size
-    return np.maximum(np.maximum(sheet, medial - place.side), ventral).astype(np.float32)
+    return np.asarray(np.maximum(np.maximum(sheet, medial - place.side), ventral), dtype=np.float32)
 
 
 def _abductors(place: Place, bulk: float) -> tuple[Array, Array]:
@@ -124,7 +124,7 @@ def _iliacus(place: Place, bulk: float) -> Array:
     thick = (4 + 8 * bulk) * np.clip(0.5 + (place.at.y + 40) / 60, 0.3, 1.5)
     sheet = np.maximum(np.minimum(place.wing, -place.outside_wing) - thick, place.outside_wing + 4)
     ends = np.maximum(-78 * place.scale - place.at.z, -42 * place.scale - place.at.y)
-    return np.maximum(np.maximum(sheet, ends), place.wing - 21).astype(np.float32)
+    return np.asarray(np.maximum(np.maximum(sheet, ends), place.wing - 21), dtype=np.float32)
 
 
 def _piriformis(place: Place, bulk: float) -> Array:
@@ -139,9 +139,9 @@ def _piriformis(place: Place, bulk: float) -> Array:
     free = np.maximum((radius - 1) * thick, np.maximum(26 - side, side - 122))
     # Medially it lies on the bone, wherever that is.
     level = np.abs(place.s / place.scale - 60) - 27
-    origin = np.maximum(place.sacrum - 11 * bulk**0.7, np.maximum(level, -2 - place.v))
+    origin = np.maximum(place.sacrum - 9 * bulk**0.7, np.maximum(level, -2 - place.v))
     origin = np.maximum(origin, np.maximum(17 - side, side - 50))
-    return (np.minimum(free, origin) * place.scale).astype(np.float32)
+    return np.asarray(np.minimum(free, origin) * place.scale, dtype=np.float32)
 
 
 def _obturator(place: Place) -> Array:
@@ -149,7 +149,7 @@ def _obturator(place: Place) -> Array:
     size = place.scale
     sheet = np.maximum(place.wing - 12, place.side - 76 * size - 0.2 * place.at.y)
     ends = np.maximum(np.abs(place.at.z + 138 * size) - 45, np.abs(place.at.y - 24 * size) - 38)
-    return np.maximum(np.maximum(sheet, ends), 20 * size - place.side).astype(np.float32)
+    return np.asarray(np.maximum(np.maximum(sheet, ends), 20 * size - place.side), dtype=np.float32)
 
 
 def _floor(place: Place) -> Array:
@@ -159,7 +159,7 @@ def _floor(place: Place) -> Array:
     funnel = np.maximum(funnel, place.side - 54 * size)
     funnel = np.maximum(funnel, np.abs(place.at.y - 8 * size) - 46 * size)
     coccygeus = tube(place, ((14, -30, -92), (52, -15, -106)), (6.0, 3.0))
-    return np.minimum(funnel, coccygeus).astype(np.float32)
+    return np.asarray(np.minimum(funnel, coccygeus), dtype=np.float32)
 
 
 def _thigh(place: Place, group: int) -> Array:

@@ -30,6 +30,7 @@ class ShapeParams:
     detail: Deformation
     roughness: SmoothNoise
     joint_gap_mm: float
+    lumbar: lumbar.LumbarParams
 
     @staticmethod
     def sample(rng: np.random.Generator) -> ShapeParams:
@@ -52,6 +53,7 @@ class ShapeParams:
             detail=Deformation.sample(rng, 18.0, float(rng.uniform(0.3, 1.3))),
             roughness=SmoothNoise.sample(rng, 7.0),
             joint_gap_mm=float(rng.uniform(1.0, 3.2)),
+            lumbar=lumbar.LumbarParams.sample(rng),
         )
         return drawn._varied(rng)
 
@@ -151,7 +153,7 @@ def evaluate(params: ShapeParams, points: Points) -> BoneField:
     bent = params.detail.apply(params.deformation.apply(points))
     s, v = params.curve.coordinates(bent)
     bone = sacrum.evaluate(params.curve, params.sacrum, bent.x, s=s, v=v)
-    spine = lumbar.evaluate(params.curve, bent.x, s, v)
+    spine = lumbar.evaluate(params.curve, bent.x, s, v, params=params.lumbar)
     rough = np.float32(0.35) * params.roughness.at(points)
     hips = hip.evaluate(params.hip, bent)
     gap = params.joint_gap_mm

@@ -31,7 +31,7 @@ def evaluate(
     _subcutaneous(tissue, body, points, wall=wall, fine=fine)
     cavity = _cavity(wall, points, bones)
     viscera.bowel(tissue, body, points, cavity)
-    viscera.organs(tissue, body, points, bones, cavity=cavity)
+    viscera.organs(tissue, body, points, bones, cavity=cavity, fine=fine)
     viscera.upper_trunk(tissue, body, points, bones, wall=wall)
     _abdominal_wall(tissue, body, points, wall)
     _muscles(tissue, body, lattice, place)
@@ -148,6 +148,7 @@ def _muscles(tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, plac
     """Muscles, the fat between them, and the fat that runs along their fibres."""
     bent = place.moved(warped(body.coarse, place.at, 2.2))
     field = muscles.evaluate(bent, body.muscle)
+    patches = np.clip(1 + 0.6 * rounded(body.coarse, place.at, 111.0), 0.2, 2.2)
     first, second = lattice.filled(field.first), lattice.filled(field.second)
     muscle = np.minimum(first, second) < 0
     tissue[muscle] = Tissue.MUSCLE
@@ -156,13 +157,14 @@ def _muscles(tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, plac
     tissue[between] = Tissue.FAT
     index = np.flatnonzero(muscle)
     across, deep, grade = (
-        lattice.filled(values).ravel()[index] for values in (field.across, field.deep, field.grade)
+        lattice.filled(values).ravel()[index]
+        for values in (field.across, field.deep, field.grade * patches)
     )
     streaks = body.streaks[across.astype(np.int16) & 255, deep.astype(np.int16) & 255]
-    ridge = np.abs(streaks) - 0.06 - 0.5 * body.infiltration * grade
+    ridge, share = np.abs(streaks), body.infiltration * grade
     flat = tissue.reshape(-1)
-    flat[index[ridge < 0.06]] = Tissue.FATTY_MUSCLE
-    flat[index[ridge < -0.1]] = Tissue.FAT
+    flat[index[ridge < 0.18 + 0.75 * share]] = Tissue.FATTY_MUSCLE
+    flat[index[ridge < 0.5 * share - 0.06]] = Tissue.FAT
 
 
 def _spinal_content(
@@ -197,7 +199,7 @@ def _spinal_content(
     tissue[foramen] = Tissue.FAT
     tissue[foramen & (fine > 0.1)] = Tissue.NERVE
     tissue[bones.disc] = Tissue.DISC
-    annulus = bones.disc & ((points.x / 25) ** 2 + ((bones.v_mm + 1) / 17) ** 2 > 0.55 * size**2)
+    annulus = bones.disc & ((points.x / 25) ** 2 + ((bones.v_mm + 1) / 17) ** 2 > 0.72 * size**2)
     tissue[annulus] = Tissue.LIGAMENT
 
 

@@ -48,8 +48,9 @@ def organs(
     bones: BoneField,
     *,
     cavity: NDArray[np.bool_],
+    fine: Array,
 ) -> None:
-    """Bladder, uterus or prostate, and rectum."""
+    """Bladder, uterus or prostate, and the rectum in its fat and fascia."""
     bladder = np.sqrt(
         (points.x / 1.2) ** 2 + (points.y - body.bladder_y_mm) ** 2 + ((points.z + 72) * 1.15) ** 2
     )
@@ -59,7 +60,10 @@ def organs(
     tissue[cavity & (womb < 26)] = Tissue.VISCERA
     rectum = np.hypot(points.x + 6 * np.sin(bones.s_mm / 19), bones.v_mm - body.rectum_mm - 18)
     low = (bones.s_mm > 25) & (points.z > -150)
-    tissue[low & (rectum < body.rectum_mm + 20) & (bladder > body.bladder_mm + 3)] = Tissue.FAT
+    around = low & (rectum < body.rectum_mm + 20) & (bladder > body.bladder_mm + 3)
+    tissue[around] = Tissue.FAT
+    tissue[around & (np.abs(fine) < 0.2)] = Tissue.SEPTUM
+    tissue[around & (rectum > body.rectum_mm + 19)] = Tissue.SEPTUM
     tissue[low & (rectum < body.rectum_mm + 3)] = Tissue.VISCERA
     inner = low & (rectum < body.rectum_mm)
     filling = body.coarse.at(points)
