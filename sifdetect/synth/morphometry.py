@@ -54,7 +54,7 @@ def of_shape(shape: ShapeParams) -> Straightened:
     centers = np.stack([shape.curve.position_mm(float(s)) for s in bounds])[:, 1:]
 
     def depth(points: Points) -> Array:
-        return -shape.sacrum_at(points).bone_mm
+        return np.asarray(-shape.sacrum_at(points).bone_mm)
 
     return _straightened(centers, depth, 5.0)
 

@@ -31,6 +31,8 @@ class SacrumParams:
         asymmetry: relative difference in width between a side and the mean of both.
         ala_drop: level at which the upper surface of the ala starts, at v = 0; 0 is flush with
             the end plate, 0.5 half an S1 body below it.
+        ala_slope: factor on the slope of that surface towards the front.
+        ala_skew_mm: how much higher the right ala lies than the mean of both.
         ala_sweep: factor on how far the alae swing forward of the bodies.
         ala_back_mm: how much further back the alae reach than the mean.
         taper: factor on the width at S5 relative to that at S1.
@@ -48,6 +50,8 @@ class SacrumParams:
     joint_slant: float
     asymmetry: float
     ala_drop: float = 0.25
+    ala_slope: float = 1.0
+    ala_skew_mm: float = 0.0
     ala_sweep: float = 1.0
     ala_back_mm: float = 0.0
     taper: float = 1.0
@@ -63,8 +67,8 @@ class SacrumParams:
         size = np.clip(rng.normal(1.0, 0.1, 4), 0.75, 1.3)
         shift = rng.normal(0.0, 1.0, 4)
         return SacrumParams(
-            width=float(np.clip(rng.normal(1.0, 0.04), 0.88, 1.12)),
-            depth=float(np.clip(rng.normal(1.04, 0.07), 0.86, 1.25)),
+            width=float(np.clip(rng.normal(0.98, 0.04), 0.86, 1.1)),
+            depth=float(np.clip(rng.normal(1.01, 0.07), 0.84, 1.22)),
             foramen_size=(float(size[0]), float(size[1]), float(size[2]), float(size[3])),
             foramen_shift_mm=(float(shift[0]), float(shift[1]), float(shift[2]), float(shift[3])),
             joint_slant=float(rng.uniform(-0.12, 0.12)),
@@ -78,6 +82,8 @@ class SacrumParams:
             self,
             width=self.width * width,
             ala_drop=float(np.clip(rng.normal(0.3, 0.2), -0.1, 0.75)),
+            ala_slope=float(np.clip(rng.normal(1.0, 0.15), 0.5, 1.5)),
+            ala_skew_mm=float(rng.normal(0.0, 1.2)),
             ala_sweep=float(np.clip(rng.normal(1.0, 0.2), 0.4, 1.5)),
             ala_back_mm=float(np.clip(rng.normal(0.0, 2.5), -6, 6)),
             taper=float(np.clip(rng.normal(1.0, 0.08), 0.8, 1.2)),
@@ -211,7 +217,8 @@ def _top(at: _Place, params: SacrumParams) -> Array:
     body = np.sqrt((at.x / 27) ** 2 + ((at.v + 1) / 18) ** 2)
     outside = np.clip((body - 1) * 3.2, 0, 1)
     outside = outside * outside * (3 - 2 * outside)
-    slope = 30 * params.ala_drop + 0.5 * np.clip(at.v, -28, 40)
+    slope = 30 * params.ala_drop + np.float32(params.ala_skew_mm) * at.side
+    slope = slope + np.float32(0.5 * params.ala_slope) * np.clip(at.v, -28, 40)
     dish = 1.2 * np.clip(1 - body * body, 0, 1)
     result: Array = (dish * (1 - outside) + slope * outside - at.s) * (1 - 0.12 * outside)
     return result

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import AnatomyLabel
 from sifdetect.synth import hip, lumbar, sacrum
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
+from sifdetect.synth.sacrum import SacrumField
 from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve
+from sifdetect.synth.variants import NO_VARIANT, VariantParams
 from sifdetect.volume import Floats, SacralFrame
 
 FEMALE_SHARE = 0.5
@@ -30,6 +32,7 @@ class ShapeParams:
     detail: Deformation
     roughness: SmoothNoise
     joint_gap_mm: float
+    variants: VariantParams = NO_VARIANT
 
     @staticmethod
     def sample(rng: np.random.Generator) -> ShapeParams:
@@ -68,7 +71,10 @@ class ShapeParams:
             bends=tuple(float(b) for b in bends / bends.sum()),
         )
         width = FEMALE_WIDTH if female else 2 - FEMALE_WIDTH
-        return replace(self, curve=curve, sacrum=self.sacrum.varied(rng, width=width))
+        form = self.sacrum.varied(rng, width=width)
+        variants = VariantParams.sample(rng)
+        curve, form = variants.applied(curve, form)
+        return replace(self, curve=curve, sacrum=form, variants=variants)
 
     @cached_property
     def frame(self) -> SacralFrame:
@@ -83,7 +89,7 @@ class ShapeParams:
         """The bones at points in the pelvic frame."""
         return evaluate(self, points)
 
-    def sacrum_at(self, points: Points) -> sacrum.SacrumField:
+    def sacrum_at(self, points: Points) -> SacrumField:
         """The sacrum alone at points in the pelvic frame, with its bends."""
         bent = self.detail.apply(self.deformation.apply(points))
         s, v = self.curve.coordinates(bent)
@@ -150,12 +156,14 @@ def evaluate(params: ShapeParams, points: Points) -> BoneField:
     rough = np.float32(0.35) * params.roughness.at(points)
     hips = hip.evaluate(params.hip, bent)
     hip_mm = _hip_with_joint(params, bone, hips.bone_mm, bent, v)
+    place = (bent.x, s, v)
+    l5_mm = np.maximum(spine.l5_mm, 1.5 - bone.bone_mm)
     surfaces = {
         int(AnatomyLabel.HIP_LEFT): hip_mm,
         FEMUR: hips.femur_mm,
-        COCCYX: spine.coccyx_mm,
+        COCCYX: params.variants.with_bridge(spine.coccyx_mm, params.curve, place),
         int(AnatomyLabel.LUMBAR): spine.upper_mm,
-        int(AnatomyLabel.L5): np.maximum(spine.l5_mm, 1.5 - bone.bone_mm),
+        int(AnatomyLabel.L5): params.variants.with_mass(l5_mm, bone.bone_mm, place),
         int(AnatomyLabel.SACRAL_BODY): bone.bone_mm,
     }
     labels = np.zeros(points.x.shape, dtype=np.uint8)
