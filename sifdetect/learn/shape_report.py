@@ -8,15 +8,13 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from sifdetect.learn.anatomy_source import load_meshes
 from sifdetect.synth.bones import BoneMeshes
-from sifdetect.synth.meshes import field_of
-from sifdetect.synth.morphometry import NAMES, measures, of_field, of_shape
+from sifdetect.synth.morphometry import NAMES, measures, of_meshes, of_shape
 from sifdetect.synth.shape import ShapeParams
 from sifdetect.synth.shape_fit import fit_sacrum
 from sifdetect.volume import Floats
@@ -54,12 +52,11 @@ def procedural(count: int) -> Floats:
 
 
 def real(pelves: list[BoneMeshes]) -> Floats:
-    """(n, measures) of meshes; their hips and the tails set below them are left out."""
+    """(n, measures) of meshes; hips and the tails set below them are left out."""
     rows = []
     for mesh in pelves:
         reach = 5.0 if mesh.tail is None else MODEL_REACH
-        alone = replace(mesh, hips=((), ()), coccyx=None, tail=None)
-        rows.append(_row(measures(of_field(field_of(alone), reach))))
+        rows.append(_row(measures(of_meshes(mesh, reach))))
     return np.stack(rows)
 
 

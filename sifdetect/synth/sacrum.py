@@ -279,15 +279,16 @@ def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
     height = (27.0, 23.0, 19.5, 16.5)[index]
     forward = at.v - canal
     # Forward of the curve the tunnel widens to a groove that runs outwards.
-    wide = 1 + 0.025 * np.clip(at.v, 0, 25)
+    wide = 1 + 0.025 * np.clip(at.v, 0, 14)
     centre = FORAMEN_MEDIAL_MM[index] + half_width
-    centre = centre + params.foramen_out * np.clip(at.v, canal, 25) * (1 - 0.12 * index)
+    centre = centre + params.foramen_out * np.clip(at.v, canal, 14) * (1 - 0.12 * index)
     along = (at.level - index - 1) * height - params.foramen_shift_mm[index]
     along = along - 0.12 * forward
     narrow = np.where(forward > 0, wide, np.clip(1 + 0.14 * forward, 0.42, 1.0))
     across = (at.x - centre) / (half_width * wide * narrow)
     up = along / (half_height * narrow)
     tunnel = (np.sqrt(across**2 + up**2) - 1) * half_height * narrow
+    tunnel = np.maximum(tunnel, 0.7 * (at.v - 15))
     root = np.sqrt((forward + 1) ** 2 + along**2) - half_height * 0.7
     root = np.maximum(root, np.maximum(at.x - centre, 4 - at.x))
     return np.asarray(np.minimum(tunnel, root), dtype=np.float32)

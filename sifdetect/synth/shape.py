@@ -33,6 +33,7 @@ class ShapeParams:
     roughness: SmoothNoise
     joint_gap_mm: float
     variants: VariantParams = NO_VARIANT
+    female: bool = True
 
     @staticmethod
     def sample(rng: np.random.Generator) -> ShapeParams:
@@ -74,7 +75,7 @@ class ShapeParams:
         form = self.sacrum.varied(rng, width=width)
         variants = VariantParams.sample(rng)
         curve, form = variants.applied(curve, form)
-        return replace(self, curve=curve, sacrum=form, variants=variants)
+        return replace(self, curve=curve, sacrum=form, variants=variants, female=female)
 
     @cached_property
     def frame(self) -> SacralFrame:

@@ -87,9 +87,9 @@ class VariantParams:
             if size > 0:
                 # From the process's root outwards and down into the ala.
                 along = np.clip((x * side - 26) / 20, 0, 1)
-                from_axis = np.hypot(s - (-24 + 24 * along), v - (-14 + 8 * along))
+                from_axis = np.hypot(s - (-24 + 30 * along), v - (-14 + 8 * along))
                 beyond = np.maximum(np.maximum(24 - x * side, x * side - 50), 0)
-                mass = np.hypot(from_axis, beyond) - 9.5 * size
+                mass = np.hypot(from_axis, beyond) - 10.5 * size
                 mass = mass if self.l5_fused else np.maximum(mass, gap)
                 l5_mm = smooth_min(l5_mm, mass.astype(np.float32), 4.0)
         return l5_mm
