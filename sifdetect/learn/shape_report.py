@@ -87,4 +87,4 @@ def _row(found: dict[str, float]) -> Floats:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -190,6 +190,7 @@ def _hip_with_joint(
     plate = np.maximum(bone.bone_mm - gap - 9, np.maximum(0.5 - bone.level, bone.level - 2.9) * 22)
     side = 34.0 * params.curve.scale - np.abs(points.x)
     plate = np.maximum(plate, np.maximum(side, np.maximum(v - 15, -34 - v)))
+    plate = np.maximum(plate, (2.85 - np.abs(bone.lateral)) * 20)
     joined = sacrum.smooth_min(hip_mm, plate.astype(np.float32), 9.0)
     return np.asarray(np.maximum(joined, gap - bone.bone_mm), dtype=np.float32)
 
