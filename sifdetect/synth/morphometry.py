@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
-from sifdetect.synth import bones as real
+from sifdetect.synth.bones import BoneMeshes
+from sifdetect.synth.meshes import midsagittal_plane
 from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.rasterize import Mesh, axis_aligned_grid, depth_mm, inside
 from sifdetect.synth.shape import ShapeParams
 from sifdetect.volume import Floats
 
@@ -25,6 +27,8 @@ X_MM = np.arange(-69.0, 69.1, 1.0)
 V_MM = np.arange(-42.0, 30.1, 1.0)
 SHEETS_MM = np.arange(6.0, -16.1, -1.0)
 """Ventral offsets of the coronal sheets that are searched for foramina, front to back."""
+VOXEL_MM = 1.2
+_FLIP = np.array([1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,41 @@ def of_shape(shape: ShapeParams) -> Straightened:
     centers = np.stack([shape.curve.position_mm(float(s)) for s in bounds])[:, 1:]
 
     def depth(points: Points) -> Array:
-        return -shape.sacrum_at(points).bone_mm
+        return np.asarray(-shape.sacrum_at(points).bone_mm)
 
     return _straightened(centers, depth, 5.0)
 
 
-def of_field(field: real.BoneField, reach: float = 5.0) -> Straightened:
-    """A voxelised sacrum; ``reach`` is the level at which its own mesh ends."""
-    centers = field.body_centers_lps_mm[:, 1:] * np.array([-1.0, 1.0])
-    grid = field.grid
+def of_meshes(meshes: BoneMeshes, reach: float = 5.0) -> Straightened:
+    """The sacral mesh alone, as voxels of VOXEL_MM; ``reach`` is the level at which it ends."""
+    vertices, centers, _ = placed(meshes)
+    lps = Mesh(vertices * _FLIP, meshes.sacrum.faces)
+    margin = 8.0
+    low, high = lps.vertices_lps_mm.min(axis=0), lps.vertices_lps_mm.max(axis=0)
+    grid = axis_aligned_grid(low - margin, high + margin, VOXEL_MM)
+    voxels = depth_mm(inside(lps, grid), VOXEL_MM)
 
     def depth(points: Points) -> Array:
-        lps = np.stack([points.x, -points.y, points.z], -1)
-        index = np.moveaxis(grid.mm_to_index(lps), -1, 0)
-        values = ndimage.map_coordinates(field.sacrum_depth_mm, index, order=1, mode="nearest")
-        return np.asarray(values)
+        index = np.moveaxis(grid.mm_to_index(points.stacked() * _FLIP), -1, 0)
+        return np.asarray(ndimage.map_coordinates(voxels, index, order=1, mode="nearest"))
 
-    return _straightened(centers, depth, reach)
+    return _straightened(centers[:, 1:], depth, reach)
+
+
+def placed(meshes: BoneMeshes) -> tuple[Floats, Floats, Floats]:
+    """Sacral vertices (n, 3), body centres and end plate in the pelvic frame.
+
+    The midsagittal plane of the sacrum becomes x = 0, the inclination in it stays.
+    """
+    point, normal = midsagittal_plane(meshes.sacrum.vertices_lps_mm)
+    up = np.array([0.0, 0.0, 1.0]) - normal * normal[2]
+    up /= np.linalg.norm(up)
+    turn = np.stack([normal, np.cross(normal, up), up])
+    start = meshes.body_centers_lps_mm[0]
+    start = start - ((start - point) @ normal) * normal
+    parts = (meshes.sacrum.vertices_lps_mm, meshes.body_centers_lps_mm, meshes.endplate_lps_mm)
+    vertices, centers, endplate = ((part - start) @ turn.T for part in parts)
+    return vertices, centers, endplate
 
 
 def _straightened(centers: Floats, depth: Callable[[Points], Array], reach: float) -> Straightened:

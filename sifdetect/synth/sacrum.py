@@ -1,17 +1,21 @@
 """The sacrum as an implicit surface in the coordinates of the spine curve.
 
-The mean bone is a set of surfaces (sacrum_profiles.py); ``SacrumParams`` scales and bends them.
+The mean bone is a set of surfaces (sacrum_profiles.py); ``SacrumParams`` scales and bends them, in
+sacrum_params.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from sifdetect.synth import sacrum_profiles as mean
 from sifdetect.synth.noise import Array
+from sifdetect.synth.sacrum_params import SacrumParams
 from sifdetect.synth.spine import SpineCurve
+
+__all__ = ["SacrumField", "SacrumParams", "evaluate", "smooth_min"]
 
 FORAMEN_MEDIAL_MM = (14.6, 13.0, 14.6, 13.8)
 """From the midline to the medial border of the ventral foramina S1-S4."""
@@ -20,73 +24,6 @@ FORAMEN_HALF_WIDTH_MM = (6.0, 7.8, 6.7, 4.5)
 FORAMEN_HALF_HEIGHT_MM = (6.0, 7.2, 5.7, 3.9)
 _REACH_MM = (76.0, -62.0, 44.0)
 _FAR_MM = 30.0
-
-
-@dataclass(frozen=True)
-class SacrumParams:
-    """Size and shape relative to the mean; one entry of ``foramen_*`` per foramen S1–S4.
-
-    Attributes:
-        joint_slant: mm that the auricular surface moves inwards per mm towards the back, about.
-        asymmetry: relative difference in width between a side and the mean of both.
-        ala_drop: level at which the upper surface of the ala starts, at v = 0; 0 is flush with
-            the end plate, 0.5 half an S1 body below it.
-        ala_sweep: factor on how far the alae swing forward of the bodies.
-        ala_back_mm: how much further back the alae reach than the mean.
-        taper: factor on the width at S5 relative to that at S1.
-        canal: factor on the depth of the sacral canal; its width follows by a third.
-        crest: factor on the median and lateral crests.
-        hiatus: level at which the canal loses its roof.
-        foramen_out: ventrolateral direction of the foramina, mm outwards per mm forward.
-        foramen_skew: relative difference in size between a left foramen and the mean of its pair.
-    """
-
-    width: float
-    depth: float
-    foramen_size: tuple[float, float, float, float]
-    foramen_shift_mm: tuple[float, float, float, float]
-    joint_slant: float
-    asymmetry: float
-    ala_drop: float = 0.25
-    ala_sweep: float = 1.0
-    ala_back_mm: float = 0.0
-    taper: float = 1.0
-    canal: float = 1.0
-    crest: float = 1.0
-    hiatus: float = 3.9
-    foramen_out: float = 0.5
-    foramen_skew: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-
-    @staticmethod
-    def sample(rng: np.random.Generator) -> SacrumParams:
-        """Draw a shape; standard deviations are those of adults (width 4 %, foramina 10 %)."""
-        size = np.clip(rng.normal(1.0, 0.1, 4), 0.75, 1.3)
-        shift = rng.normal(0.0, 1.0, 4)
-        return SacrumParams(
-            width=float(np.clip(rng.normal(1.0, 0.04), 0.88, 1.12)),
-            depth=float(np.clip(rng.normal(1.04, 0.07), 0.86, 1.25)),
-            foramen_size=(float(size[0]), float(size[1]), float(size[2]), float(size[3])),
-            foramen_shift_mm=(float(shift[0]), float(shift[1]), float(shift[2]), float(shift[3])),
-            joint_slant=float(rng.uniform(-0.12, 0.12)),
-            asymmetry=float(rng.normal(0.0, 0.02)),
-        )
-
-    def varied(self, rng: np.random.Generator, *, width: float) -> SacrumParams:
-        """The shape with the rest of its form drawn (own estimates) and ``width`` times as wide."""
-        skew = rng.normal(0.0, 0.06, 4)
-        return replace(
-            self,
-            width=self.width * width,
-            ala_drop=float(np.clip(rng.normal(0.3, 0.2), -0.1, 0.75)),
-            ala_sweep=float(np.clip(rng.normal(1.0, 0.2), 0.4, 1.5)),
-            ala_back_mm=float(np.clip(rng.normal(0.0, 2.5), -6, 6)),
-            taper=float(np.clip(rng.normal(1.0, 0.08), 0.8, 1.2)),
-            canal=float(np.clip(rng.normal(1.0, 0.14), 0.7, 1.4)),
-            crest=float(np.clip(rng.normal(0.8, 0.25), 0.2, 1.6)),
-            hiatus=float(np.clip(rng.normal(3.9, 0.3), 3.0, 4.5)),
-            foramen_out=float(np.clip(rng.normal(0.5, 0.1), 0.2, 0.8)),
-            foramen_skew=(float(skew[0]), float(skew[1]), float(skew[2]), float(skew[3])),
-        )
 
 
 @dataclass(frozen=True)
@@ -211,7 +148,8 @@ def _top(at: _Place, params: SacrumParams) -> Array:
     body = np.sqrt((at.x / 27) ** 2 + ((at.v + 1) / 18) ** 2)
     outside = np.clip((body - 1) * 3.2, 0, 1)
     outside = outside * outside * (3 - 2 * outside)
-    slope = 30 * params.ala_drop + 0.5 * np.clip(at.v, -28, 40)
+    slope = 30 * params.ala_drop + np.float32(params.ala_skew_mm) * at.side
+    slope = slope + np.float32(0.5 * params.ala_slope) * np.clip(at.v, -28, 40)
     dish = 1.2 * np.clip(1 - body * body, 0, 1)
     result: Array = (dish * (1 - outside) + slope * outside - at.s) * (1 - 0.12 * outside)
     return result
@@ -272,15 +210,16 @@ def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
     height = (27.0, 23.0, 19.5, 16.5)[index]
     forward = at.v - canal
     # Forward of the curve the tunnel widens to a groove that runs outwards.
-    wide = 1 + 0.025 * np.clip(at.v, 0, 25)
+    wide = 1 + 0.025 * np.clip(at.v, 0, 14)
     centre = FORAMEN_MEDIAL_MM[index] + half_width
-    centre = centre + params.foramen_out * np.clip(at.v, canal, 25) * (1 - 0.12 * index)
+    centre = centre + params.foramen_out * np.clip(at.v, canal, 14) * (1 - 0.12 * index)
     along = (at.level - index - 1) * height - params.foramen_shift_mm[index]
     along = along - 0.12 * forward
     narrow = np.where(forward > 0, wide, np.clip(1 + 0.14 * forward, 0.42, 1.0))
     across = (at.x - centre) / (half_width * wide * narrow)
     up = along / (half_height * narrow)
     tunnel = (np.sqrt(across**2 + up**2) - 1) * half_height * narrow
+    tunnel = np.maximum(tunnel, 0.7 * (at.v - 15))
     root = np.sqrt((forward + 1) ** 2 + along**2) - half_height * 0.7
     root = np.maximum(root, np.maximum(at.x - centre, 4 - at.x))
     return np.asarray(np.minimum(tunnel, root), dtype=np.float32)

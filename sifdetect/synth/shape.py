@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import AnatomyLabel
 from sifdetect.synth import hip, joint, lumbar, sacrum
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
+from sifdetect.synth.sacrum import SacrumField
 from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve
+from sifdetect.synth.variants import NO_VARIANT, VariantParams
 from sifdetect.volume import Floats, SacralFrame
 
 FEMALE_SHARE = 0.5
@@ -31,6 +33,8 @@ class ShapeParams:
     roughness: SmoothNoise
     joint_gap_mm: float
     lumbar: lumbar.LumbarParams
+    variants: VariantParams = NO_VARIANT
+    female: bool = True
 
     @staticmethod
     def sample(rng: np.random.Generator) -> ShapeParams:
@@ -70,7 +74,10 @@ class ShapeParams:
             bends=tuple(float(b) for b in bends / bends.sum()),
         )
         width = FEMALE_WIDTH if female else 2 - FEMALE_WIDTH
-        return replace(self, curve=curve, sacrum=self.sacrum.varied(rng, width=width))
+        form = self.sacrum.varied(rng, width=width)
+        variants = VariantParams.sample(rng)
+        curve, form = variants.applied(curve, form)
+        return replace(self, curve=curve, sacrum=form, variants=variants, female=female)
 
     @cached_property
     def frame(self) -> SacralFrame:
@@ -90,7 +97,7 @@ class ShapeParams:
         """The bones at points in the pelvic frame."""
         return evaluate(self, points)
 
-    def sacrum_at(self, points: Points) -> sacrum.SacrumField:
+    def sacrum_at(self, points: Points) -> SacrumField:
         """The sacrum alone at points in the pelvic frame, with its bends."""
         bent = self.detail.apply(self.deformation.apply(points))
         s, v = self.curve.coordinates(bent)
@@ -158,12 +165,14 @@ def evaluate(params: ShapeParams, points: Points) -> BoneField:
     hips = hip.evaluate(params.hip, bent)
     gap = params.joint_gap_mm
     hip_mm = joint.with_joint(hips.bone_mm, bone, bent.x, v, gap_mm=gap, hips=params.hip)
+    place = (bent.x, s, v)
+    l5_mm = np.maximum(spine.l5_mm, 1.5 - bone.bone_mm)
     surfaces = {
         int(AnatomyLabel.HIP_LEFT): hip_mm,
         FEMUR: hips.femur_mm,
-        COCCYX: spine.coccyx_mm,
+        COCCYX: params.variants.with_bridge(spine.coccyx_mm, params.curve, place),
         int(AnatomyLabel.LUMBAR): spine.upper_mm,
-        int(AnatomyLabel.L5): np.maximum(spine.l5_mm, 1.5 - bone.bone_mm),
+        int(AnatomyLabel.L5): params.variants.with_mass(l5_mm, bone.bone_mm, place),
         int(AnatomyLabel.SACRAL_BODY): bone.bone_mm,
     }
     labels = np.zeros(points.x.shape, dtype=np.uint8)

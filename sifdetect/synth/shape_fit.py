@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from sifdetect.synth import sacrum
 from sifdetect.synth.bones import BoneMeshes
-from sifdetect.synth.meshes import midsagittal_plane
+from sifdetect.synth.morphometry import placed
 from sifdetect.synth.noise import Array, Points
 from sifdetect.synth.spine import KYPHOSIS_SHARE, SACRAL_HEIGHTS_MM, SpineCurve
 from sifdetect.volume import Floats
@@ -60,13 +60,13 @@ def fit_sacrum(meshes: BoneMeshes) -> Fit:
     """
     if len(meshes.body_centers_lps_mm) < 6:
         raise ValueError("a fit needs the centres of a whole sacrum, from S1 to the tip of S5")
-    vertices, centers, endplate = _placed(meshes)
+    vertices, centers, endplate = placed(meshes)
     curve = _fit_curve(centers[:, 1:], endplate)
     points = Points(*vertices.T.astype(np.float32))
     s, v = curve.coordinates(points)
     keep = s < curve.level_bounds_mm[-1]
     vertices, s, v = vertices[keep], s[keep], v[keep]
-    some = slice(None, None, max(1, len(vertices) // 4000))
+    some = slice(None, None, max(1, len(vertices) // 3000))
     params = _fit_form(curve, vertices[some, 0].astype(np.float32), s[some], v[some])
     made = _surface(curve, params)
     there, _ = cKDTree(made).query(vertices)
@@ -74,19 +74,6 @@ def fit_sacrum(meshes: BoneMeshes) -> Fit:
     both = (float(np.mean(there)) + float(np.mean(back))) / 2
     reach = (float(np.quantile(there, 0.95)) + float(np.quantile(back, 0.95))) / 2
     return Fit(curve, params, both, reach)
-
-
-def _placed(meshes: BoneMeshes) -> tuple[Floats, Floats, Floats]:
-    """Vertices, body centres and end plate in the pelvic frame of the mesh's own midplane."""
-    point, normal = midsagittal_plane(meshes.sacrum.vertices_lps_mm)
-    up = np.array([0.0, 0.0, 1.0]) - normal * normal[2]
-    up /= np.linalg.norm(up)
-    turn = np.stack([normal, np.cross(normal, up), up])
-    start = meshes.body_centers_lps_mm[0]
-    start = start - ((start - point) @ normal) * normal
-    parts = (meshes.sacrum.vertices_lps_mm, meshes.body_centers_lps_mm, meshes.endplate_lps_mm)
-    vertices, centers, endplate = ((part - start) @ turn.T for part in parts)
-    return vertices, centers, endplate
 
 
 def _fit_curve(centers: Floats, endplate: Floats) -> SpineCurve:
@@ -108,7 +95,7 @@ def _fit_curve(centers: Floats, endplate: Floats) -> SpineCurve:
         return np.concatenate([(there - centers).ravel(), *kept])
 
     start = np.concatenate([[18.0, 45.0], usual, lengths])
-    return curve(least_squares(residuals, start, diff_step=1e-3, max_nfev=15).x)
+    return curve(least_squares(residuals, start, diff_step=1e-3, max_nfev=12).x)
 
 
 def _fit_form(curve: SpineCurve, x: Array, s: Array, v: Array) -> sacrum.SacrumParams:
@@ -134,7 +121,7 @@ def _fit_form(curve: SpineCurve, x: Array, s: Array, v: Array) -> sacrum.SacrumP
         bounds=(1.0, 2.0),
         loss="soft_l1",
         diff_step=0.01,
-        max_nfev=20,
+        max_nfev=12,
     )
     return form(found.x)
 
