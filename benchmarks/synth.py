@@ -118,10 +118,12 @@ def region_pair(seed: int, spacing_mm: float) -> list[np.ndarray[Any, Any]]:
     scan = ct.CtParams.sample(rng, tagged=params.body.tagged_stool)
     images = [ct.render(seen, points, scan, spacing_mm=grid.spacing_mm, rng=rng)]
     exam = mr.MrParams.sample(rng, random_contrast=False)
+    subject = mr.Subject.of(seen, points, mr.Microstructure.sample(rng))
     for weighting in (MrWeighting.STIR, MrWeighting.T1):
-        sequence = mr.Sequence.sample(rng, weighting)
-        image = mr.render(seen, points, exam, sequence, spacing_mm=grid.spacing_mm, rng=rng)
-        images.append(image)
+        sequence, series = exam.sequence(rng, weighting), mr.Acquisition.sample(rng, 1)
+        images.append(
+            mr.render(subject, exam, sequence, series, spacing_mm=grid.spacing_mm, rng=rng)
+        )
     return [*images, seen.anatomy(), seen.lesion_bits()]
 
 

@@ -75,7 +75,8 @@ def test_fat_and_mixed_tissue_take_as_much_room_around_the_sacrum_as_in_patients
 
     The bounds are wider, for patients from lean to obese.
     """
-    scan = replace(ct.CtParams.sample(np.random.default_rng(0)), noise_hu=8.0, contrast_hu=0.0)
+    drawn = ct.CtParams.sample(np.random.default_rng(0))
+    scan = replace(drawn, scanner=replace(drawn.scanner, noise_hu=8.0), contrast_hu=0.0)
     rng, spacing = np.random.default_rng(1), np.full(3, SPACING_MM)
     hu = ct.render(someone.scene, someone.points, scan, spacing_mm=spacing, rng=rng)
     around = hu[someone.near_sacrum(20.0)]

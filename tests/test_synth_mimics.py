@@ -14,6 +14,7 @@ from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, LesionBit, MrWeightin
 from sifdetect.findings import Morphology
 from sifdetect.synth import ct, mr
 from sifdetect.synth.confounders import DRAW, ConfounderParams, Host, evaluate
+from sifdetect.synth.ct_scanner import Kernel
 from sifdetect.synth.hip import HipParams
 from sifdetect.synth.implants import CementDeposit
 from sifdetect.synth.material import HU, Material
@@ -73,7 +74,11 @@ def seen(mimic: Mimic, seed: int = 1) -> Seen:
 def on_ct(one: Seen) -> Array:
     """HU, almost without noise and blur."""
     rng = np.random.default_rng(0)
-    scan = replace(ct.CtParams.sample(rng), noise_hu=1.0, sharpness_mm=0.3, slice_mm=1.0)
+    drawn = ct.CtParams.sample(rng)
+    quiet = replace(drawn.artefacts, hardening_hu=0.0, metal=0.0, field_mm=float("inf"))
+    sharp = Kernel(spread_mm=0.3, edge=0.0)
+    scanner = replace(drawn.scanner, kernel=sharp, noise_hu=1.0, streak=0.0)
+    scan = replace(drawn, scanner=scanner, artefacts=quiet, slice_mm=1.0)
     return ct.render(one.scene, one.points, scan, spacing_mm=one.grid.spacing_mm, rng=rng)
 
 
@@ -81,10 +86,15 @@ def on_mr(one: Seen, weighting: MrWeighting, scene: Scene | None = None) -> Arra
     """Signal of marrow that is 55 % fat, almost without noise."""
     rng = np.random.default_rng(0)
     exam = mr.MrParams.sample(rng, random_contrast=False)
-    exam = replace(exam, noise=0.002, bias=0.0, fat_fraction=0.55, blur_mm=0.3)
-    sequence = mr.Sequence.sample(np.random.default_rng(3), weighting)
-    spacing = one.grid.spacing_mm
-    return mr.render(scene or one.scene, one.points, exam, sequence, spacing_mm=spacing, rng=rng)
+    marrow = mr.Marrow(fat=0.55, alar=0.0, body=0.0, other=0.0, subchondral=0.0, patchy=0.0)
+    coil = replace(exam.coil, noise=0.002, bias=0.0, fall_mm=float("inf"), amplified=0.0)
+    exam = replace(exam, marrow=marrow, coil=coil, field_t=1.5, grain=0.0, streaks=0.0)
+    sequence = exam.sequence(np.random.default_rng(3), weighting)
+    still = replace(mr.Acquisition.sample(rng, 1), pixel_mm=SPACING_MM, shift_mm=0.0, ghost=0.0)
+    still = replace(still, band=float("inf"), apodized=0.7)
+    fine = mr.Microstructure.sample(rng)
+    subject = mr.Subject.of(scene or one.scene, one.points, fine)
+    return mr.render(subject, exam, sequence, still, spacing_mm=one.grid.spacing_mm, rng=rng)
 
 
 @pytest.mark.parametrize("mimic", list(Mimic), ids=lambda m: m.name)

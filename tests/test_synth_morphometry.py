@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sifdetect.learn.anatomy_source import read_visible_human
+from sifdetect.learn.visible_human import read_visible_human
 from sifdetect.synth import sacrum_profiles
 from sifdetect.synth.morphometry import measures, of_shape
 from sifdetect.synth.noise import Deformation, SmoothNoise

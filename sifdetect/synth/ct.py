@@ -155,8 +155,7 @@ def render(
     bone += EDEMA_HU * scene.edema + SCLEROSIS_HU * scene.sclerosis
     bone = _healing(bone, scene, points, params)
     share = scene.bone_share
-    hu = _soft_tissue(scene, points, params) * (1 - share) + bone * share
-    hu = scene.filled(hu, HU)
+    hu = scene.filled(_soft_tissue(scene, points, params) * (1 - share) + bone * share, HU)
     metal = (scene.material == Material.METAL) * scene.material_share
     hu += metal * (METAL_HU - hu)
     scanner, lattice = params.seen_by(), Lattice.of(points, spacing_mm)

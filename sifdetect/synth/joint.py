@@ -33,6 +33,8 @@ def with_joint(
     edge = height**2 + depth**2
     plate = bone.bone_mm - gap - PLATE_MM * (1 - edge)
     plate = np.maximum(plate, np.maximum((edge - 1.05) * 12, 33.0 * size - np.abs(x)))
+    # It faces the sacrum's side and does not reach round its ventral and dorsal surfaces.
+    plate = np.maximum(plate, (2.85 - np.abs(bone.lateral)) * 20)
     joined = smooth_min(hip_mm, plate.astype(np.float32), 8.0)
     joined = np.maximum(joined, gap - bone.bone_mm)
     for sign, bridge_mm in zip((-1, 1), hips.bridge_mm, strict=True):
