@@ -6,11 +6,11 @@ on purpose, after a change of what a seed makes.
 The parameters are compared exactly, at nine significant digits. Voxels are not: the last bits of a
 float differ between processors. Each volume is cut into 3×3×3 blocks, of which mean, standard
 deviation and roughness are taken: floats that differ in their last bits, or a few voxels that fall
-on the other side of a threshold, move these by far less than one step. They are rounded to steps; so that none
-of them lies near an edge between two steps, the edges are moved to the middle of the widest gap
-between the 81 remainders, and this offset is kept beside the hash. The least distance of any
-remainder to an edge (``margin``) is what a machine may differ by. Another version of numpy may draw
-other numbers (NEP 19); constraints.txt fixes it.
+on the other side of a threshold, move these by far less than one step. They are rounded to steps;
+so that none of them lies near an edge between two steps, the edges are moved to the middle of the
+widest gap between the 81 remainders, and this offset is kept beside the hash. The least distance of
+any remainder to an edge (``margin``) is what a machine may differ by. Another version of numpy may
+draw other numbers (NEP 19); constraints.txt fixes it.
 """
 
 from __future__ import annotations
