@@ -138,6 +138,24 @@ def test_a_case_folder_holds_images_labels_and_truth(
     assert [path.name for path in tmp_path.iterdir()] == ["case-000007"]
 
 
+def test_volumes_of_one_kind_have_names_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two series of one weighting give two images, not one that covers the other."""
+    one = case()
+    twice = replace(
+        one,
+        volumes=(one.volumes[0], one.volumes[1], one.volumes[1]),
+        anatomy=one.anatomy,
+        lesions=one.lesions,
+    )
+    monkeypatch.setattr(cases, "make_case", lambda *_, **__: twice)
+    (folder,) = write_cases(tmp_path, count=1, seed=7, formats=("nifti",))
+    names = {path.name for path in (folder / "nifti").glob("stir*")}
+    assert len(names) == 6
+    assert {"stir.nii.gz", "stir-2.nii.gz", "stir-2_anatomy.nii.gz"} <= names
+
+
 def test_samples_to_train_on_are_written_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

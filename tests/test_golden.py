@@ -55,15 +55,17 @@ def test_another_machine_cannot_change_the_hash(seed: int) -> None:
         assert hash_of(shaken.astype(np.float32), one["step"], one["offset"]) == one["sha256"]
 
 
-@pytest.mark.parametrize("change", ["other seed", "brighter", "moved", "sharper"])
+@pytest.mark.parametrize("change", ["other seed", "brighter", "moved", "steeper", "noisier"])
 def test_a_change_that_matters_changes_the_hash(change: str) -> None:
-    """Another patient, a quarter of a step, a voxel's shift, less noise."""
+    """Another patient, a quarter of a step, a voxel's shift, more contrast, more noise."""
     volume, one = case(21).volumes[0], KEPT["21"]["volumes"][0]
+    noise = np.random.default_rng(1).normal(0, 12, volume.values.shape).astype(np.float32)
     changed = {
         "other seed": case(4).volumes[0].values,
         "brighter": volume.values + np.float32(one["step"] / 4),
         "moved": np.roll(volume.values, 1, axis=2),
-        "sharper": volume.values * np.float32(1.03),
+        "steeper": volume.values * np.float32(1.03),
+        "noisier": volume.values + noise,
     }[change]
     assert hash_of(changed, one["step"], one["offset"]) != one["sha256"]
 
@@ -72,7 +74,7 @@ def test_edges_lie_far_from_every_number() -> None:
     """The offset leaves the margin that it promises on both sides of all statistics."""
     volume = case(4).volumes[0]
     told = golden(volume.values, 40.0)
-    assert told.margin > 0.4
+    assert told.margin > 0.3
     for shift in (-0.9, 0.9):
         moved = hash_of(volume.values, 40.0, told.offset + shift * told.margin)
         assert moved == told.sha256

@@ -41,6 +41,7 @@ def ct_groups(first: Dataset) -> Dataset:
     event = result_uid("irradiation event", str(first.SeriesInstanceUID))
     groups.IrradiationEventIdentificationSequence = [item(IrradiationEventUID=event)]
     groups.update(_acquisition(first))
+    groups.update(_geometry())
     groups.update(_reconstruction(first))
     return groups
 
@@ -69,6 +70,20 @@ def _acquisition(first: Dataset) -> Dataset:
                 SpiralPitchFactor=pitch,
             )
         ],
+        CTExposureSequence=[
+            item(
+                ExposureTimeInms=1000 * rotation,
+                XRayTubeCurrentInmA=milliamperes,
+                ExposureInmAs=milliamperes * rotation / pitch,
+                ExposureModulationType="NONE",
+            )
+        ],
+    )
+
+
+def _geometry() -> Dataset:
+    """Table and gantry, where they are by default."""
+    return item(
         CTPositionSequence=[
             item(
                 TablePosition=0.0,
@@ -78,14 +93,6 @@ def _acquisition(first: Dataset) -> Dataset:
         ],
         CTGeometrySequence=[
             item(DistanceSourceToDetector=1085.6, DistanceSourceToDataCollectionCenter=595.0)
-        ],
-        CTExposureSequence=[
-            item(
-                ExposureTimeInms=1000 * rotation,
-                XRayTubeCurrentInmA=milliamperes,
-                ExposureInmAs=milliamperes * rotation / pitch,
-                ExposureModulationType="NONE",
-            )
         ],
     )
 
