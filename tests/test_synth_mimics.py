@@ -101,8 +101,11 @@ def test_each_mimic_gives_its_own_bits_and_no_other(mimic: Mimic) -> None:
         assert bits == 0
 
 
-def test_the_truth_has_kind_side_place_and_volume_of_each_mimic() -> None:
+def test_the_truth_has_kind_side_place_and_volume_of_each_mimic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A case with cement on both sides, a cyst and a hip prosthesis, as drawn."""
+    monkeypatch.setattr("sifdetect.synth.truth.TRUTH_SPACING_MM", SPACING_MM)
     drawn = [*bearing(Mimic.CEMENT, 2).confounders.lesions]
     drawn += bearing(Mimic.TARLOV_CYST, 2).confounders.lesions
     drawn += bearing(Mimic.HIP_PROSTHESIS, 2).confounders.lesions
