@@ -111,8 +111,11 @@ def test_each_mimic_gives_its_own_bits_and_no_other(mimic: Mimic) -> None:
         assert bits == 0
 
 
-def test_the_truth_has_kind_side_place_and_volume_of_each_mimic() -> None:
+def test_the_truth_has_kind_side_place_and_volume_of_each_mimic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A case with cement on both sides, a cyst and a hip prosthesis, as drawn."""
+    monkeypatch.setattr("sifdetect.synth.truth.TRUTH_SPACING_MM", SPACING_MM)
     drawn = [*bearing(Mimic.CEMENT, 2).confounders.lesions]
     drawn += bearing(Mimic.TARLOV_CYST, 2).confounders.lesions
     drawn += bearing(Mimic.HIP_PROSTHESIS, 2).confounders.lesions
@@ -199,7 +202,7 @@ def test_red_marrow_is_between_fat_and_muscle_on_t1() -> None:
     t1 = on_mr(one, MrWeighting.T1)
     fat, muscle = (np.median(t1[one.scene.tissue == tissue]) for tissue in (1, 2))
     assert here.sum() > 20
-    assert 1.1 * muscle < np.median(t1[here]) < 0.9 * fat
+    assert 1.3 * muscle < np.median(t1[here]) < 0.9 * fat
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ def test_screws_are_straight_however_the_pelvis_bends() -> None:
     points = points - points.mean(axis=0)
     across = np.linalg.svd(points, full_matrices=False)[1][1] / np.sqrt(len(points))
     assert np.ptp(points[:, 0]) > 40
-    assert across < 3.5
+    assert across < 2.6
 
 
 def test_metal_makes_a_void_on_mr_that_is_larger_than_itself() -> None:
@@ -261,14 +264,14 @@ def test_metal_makes_a_void_on_mr_that_is_larger_than_itself() -> None:
 
 
 def test_lines_that_are_none_are_seen_in_ala_and_ilium() -> None:
-    """Channels and physes are thin: nowhere in them does the erosion of one voxel leave much."""
+    """Channels and physes are thin: the erosion of one voxel leaves nothing of them."""
     for mimic in (Mimic.NUTRIENT_CHANNEL, Mimic.PHYSEAL_REMNANT):
         one = seen(mimic)
         line = np.isin(one.scene.material, (Material.VESSEL, Material.PHYSIS))
         line &= one.scene.material_share > 0.1
         assert line.sum() > 5
         assert (one.scene.bones.depth_mm[line] > -SPACING_MM).all()
-        assert ndimage.binary_erosion(line).sum() < 0.1 * line.sum()
+        assert not ndimage.binary_erosion(line).any()
 
 
 def test_gas_lies_in_joint_disc_or_facet_and_never_in_marrow() -> None:

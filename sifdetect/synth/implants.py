@@ -49,14 +49,14 @@ class Screws:
         sides = [-1.0, 1.0] if rng.random() < 0.4 else [float(rng.choice([-1, 1]))]
         for side in sides:
             for s in levels:
-                deep = -8.0 if s < 20 else -6.0
+                deep = -14.0 if s < 20 else -12.0
                 outer = (
                     side * float(rng.uniform(76, 82)),
                     s + float(rng.normal(6, 3)),
-                    deep + float(rng.normal(-8, 3)),
+                    deep + float(rng.normal(-6, 3)),
                 )
                 past = float(rng.uniform(3, 14) if len(sides) > 1 else rng.uniform(-12, 10))
-                inner = (side * past, s + float(rng.normal(0, 2)), deep + 4)
+                inner = (side * past, s + float(rng.normal(0, 2)), deep + 6)
                 rods.append(Rod(outer, inner, 3.6))
                 rods.append(Rod(outer, (outer[0] + side, outer[1], outer[2]), 6.0))
         return (Screws(Mimic.ILIOSACRAL_SCREW, tuple(rods)),)
