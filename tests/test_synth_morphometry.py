@@ -26,6 +26,7 @@ REAL_MEAN = {
     "foramen_width_s2": (17.3, 0.08),
     "foramen_height_s1": (14.0, 0.06),
     "foramen_height_s2": (15.9, 0.06),
+    "ala_medial": (26.8, 0.06),
     "ala_middle": (35.5, 0.08),
     "canal_width_s2": (25.2, 0.05),
     "canal_depth_s2": (8.5, 0.1),
@@ -70,7 +71,7 @@ def test_the_mean_sacrum_measures_what_real_ones_do() -> None:
     ("profile", "noticed"),
     [
         ("VENTRAL", "s1_depth"),
-        ("DORSAL", "ala_middle"),
+        ("DORSAL", "ala_medial"),
         ("SIDE", "width_s1"),
         ("CANAL_HALF_WIDTH_MM", "canal_width_s2"),
     ],

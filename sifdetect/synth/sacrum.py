@@ -21,7 +21,7 @@ FORAMEN_MEDIAL_MM = (14.6, 13.0, 14.6, 13.8)
 """From the midline to the medial border of the ventral foramina S1-S4."""
 FORAMEN_HALF_WIDTH_MM = (6.0, 7.8, 6.7, 4.5)
 """Half the width of the foramina at the depth of the curve; ventrally they open to a funnel."""
-FORAMEN_HALF_HEIGHT_MM = (6.0, 7.2, 5.7, 3.9)
+FORAMEN_HALF_HEIGHT_MM = (5.6, 6.9, 5.4, 3.8)
 _REACH_MM = (76.0, -62.0, 44.0)
 _FAR_MM = 30.0
 
@@ -125,13 +125,13 @@ def _dorsal(at: _Place, params: SacrumParams) -> Array:
     median = mean.by_level(at.level, mean.CREST_MM) * (0.95 + 0.4 * beat)
     fade = np.clip(4.6 - at.level, 0, 1) * np.clip(at.level + 0.4, 0, 1)
     ridges = median * np.exp(-((at.x / 4.0) ** 2))
-    ridges += (1.2 - 1.0 * beat) * np.exp(-(((at.x - 12) / 3.5) ** 2)) * fade
+    ridges += (1.6 - 1.2 * beat) * np.exp(-(((at.x - 12) / 3.5) ** 2)) * fade
     # The lateral crest's tubercles lie beside the foramina, further out in front than at the back.
     apart = 34 - 3.0 * np.clip(at.level, 0, 4)
     knobs = 0.5 - 0.5 * np.cos(2 * np.pi * (at.level - 0.3))
-    ridges += (0.4 + 3.6 * knobs) * np.exp(-(((at.x - apart) / 4.5) ** 2)) * fade
+    ridges += (0.8 + 5.5 * knobs) * np.exp(-(((at.x - apart) / 4.0) ** 2)) * fade
     # Between them and the auricular surface the ligaments' pits.
-    ridges -= 2.5 * np.exp(-(((at.x - apart - 9) / 4.0) ** 2)) * knobs * fade
+    ridges -= 3.5 * np.exp(-(((at.x - apart - 9) / 4.5) ** 2)) * knobs * fade
     back = np.float32(params.ala_back_mm) * np.clip((at.x - 15) / 15, 0, 1)
     result: Array = (surface - back - np.float32(params.crest) * ridges - at.v) * cosine
     return result
@@ -213,11 +213,13 @@ def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
     wide = 1 + 0.025 * np.clip(at.v, 0, 14)
     centre = FORAMEN_MEDIAL_MM[index] + half_width
     centre = centre + params.foramen_out * np.clip(at.v, canal, 14) * (1 - 0.12 * index)
-    along = (at.level - index - 1) * height - params.foramen_shift_mm[index]
-    along = along - 0.12 * forward
+    along = (at.level - index - 1) * height - params.foramen_shift_mm[index] - 0.12 * forward
+    # Oval, the lateral end higher than the medial one, no two of them alike.
+    tilt = 0.35 + 3 * np.float32(params.foramen_skew[index])
+    oval = along + tilt * np.clip(at.x - centre, -10, 10)
     narrow = np.where(forward > 0, wide, np.clip(1 + 0.14 * forward, 0.42, 1.0))
     across = (at.x - centre) / (half_width * wide * narrow)
-    up = along / (half_height * narrow)
+    up = oval / (half_height * narrow)
     tunnel = (np.sqrt(across**2 + up**2) - 1) * half_height * narrow
     tunnel = np.maximum(tunnel, 0.7 * (at.v - 15))
     root = np.sqrt((forward + 1) ** 2 + along**2) - half_height * 0.7
