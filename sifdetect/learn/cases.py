@@ -25,13 +25,14 @@ from sifdetect.learn.jobs import Progress, for_each
 from sifdetect.learn.scanned import Storage, write_study
 from sifdetect.synth.bones import BoneField
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
+from sifdetect.synth.protocol import PROTOCOLS
 from sifdetect.volume import Grid, Volume
 
 PROFILES = {
     "ct-mr": Protocol(),
     "ct": Protocol(weightings=()),
     "mr": Protocol(with_ct=False),
-}
+} | PROTOCOLS
 """Which series the examinations have, by name; the first one is made unless told otherwise."""
 
 FORMATS = ("dicom", "nifti")

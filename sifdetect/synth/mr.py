@@ -57,7 +57,14 @@ __all__ = [
     "spin_echo",
 ]
 
-MOVING = (Tissue.SKIN, Tissue.VESSEL, Tissue.VISCERA, Tissue.FLUID, Tissue.STOOL)
+MOVING = (
+    Tissue.SKIN,
+    Tissue.VESSEL,
+    Tissue.VEIN,
+    Tissue.VISCERA,
+    Tissue.FLUID,
+    Tissue.STOOL,
+)
 """What pulse, breath and peristalsis move."""
 
 

@@ -33,9 +33,9 @@ WATER = {
     Tissue.ORGAN: (780, 950, 55, 48, 0.85, 0.05),
     Tissue.RIB: (900, 1000, 30, 28, 0.5, 0.4),
     Tissue.LUNG: (1000, 1000, 15, 15, 0.08, 0.0),
-    Tissue.FATTY_MUSCLE: (990, 1160, 33, 30, 0.85, 0.5),
-    Tissue.SEPTUM: (850, 950, 30, 28, 0.7, 0.6),
-    Tissue.VEIN: (1440, 1930, 290, 275, 0.95, 0.0),
+    Tissue.FATTY_MUSCLE: (990, 1160, 37, 34, 0.85, 0.6),
+    Tissue.SEPTUM: (900, 1050, 20, 18, 0.6, 0.4),
+    Tissue.VEIN: (1440, 1930, 200, 185, 0.95, 0.0),
 }
 """T1 at 1.5 and 3 T (ms), T2 at 1.5 and 3 T (ms), proton density (water = 1), share of lipid.
 
