@@ -29,32 +29,37 @@ class Points:
         """The points as one array (…, 3)."""
         return np.stack([self.x, self.y, self.z], axis=-1).astype(np.float64)
 
-    def step_mm(self) -> float:
-        """Largest distance of neighbouring points along an array axis."""
+    def steps_mm(self) -> tuple[float, ...]:
+        """Mean distance of neighbouring points along each array axis; infinite along one point."""
         steps = []
         for axis, size in enumerate(self.x.shape):
-            if size > 1:
-                first, second = ([k if a == axis else 0 for a in range(3)] for k in (0, 1))
-                difference = [c[tuple(second)] - c[tuple(first)] for c in (self.x, self.y, self.z)]
-                steps.append(float(np.linalg.norm(difference)))
-        return max(steps, default=1.0)
+            if size < 2:
+                steps.append(float("inf"))
+                continue
+            moves = [c.take(1, axis) - c.take(0, axis) for c in (self.x, self.y, self.z)]
+            steps.append(float(np.sqrt(sum(float(np.abs(m).mean()) ** 2 for m in moves))))
+        return tuple(steps)
 
 
 def coarsely(points: Points, spacing_mm: float, function: Callable[[Points], Array]) -> Array:
     """A smooth function of the points, evaluated about every ``spacing_mm`` and interpolated.
 
-    The points must be those of a regular grid, of shape (i, j, k), possibly slightly bent.
+    The points must be those of a regular grid, of shape (i, j, k), possibly slightly bent. Along an
+    axis whose points are farther apart than that, every one is evaluated.
     """
     if points.x.ndim != 3:
         return function(points)
-    every = int(spacing_mm / points.step_mm())
-    if every < 2:
+    every = [max(1, round(spacing_mm / step)) for step in points.steps_mm()]
+    if max(every) < 2:
         return function(points)
-    axes = [np.unique(np.append(np.arange(0, n, every), n - 1)) for n in points.x.shape]
+    axes = [
+        np.unique(np.append(np.arange(0, size, each), size - 1))
+        for size, each in zip(points.x.shape, every, strict=True)
+    ]
     chosen = np.ix_(*axes)
     values = function(Points(points.x[chosen], points.y[chosen], points.z[chosen]))
     for axis, (index, size) in enumerate(zip(axes, points.x.shape, strict=True)):
-        if len(index) < 2:
+        if len(index) == size:
             continue
         low = np.clip(np.searchsorted(index, np.arange(size), side="right") - 1, 0, len(index) - 2)
         share = (np.arange(size) - index[low]) / (index[low + 1] - index[low])
