@@ -51,7 +51,7 @@ MEAN_HU = {
     Material.VESSEL: 20,
 }
 """CT numbers. Bone islands above, untreated blastic metastases below some 885 HU on average: Ulano
-2016 (AJR); the others are the present authors' estimates from soft tissue, fat and gas."""
+2016 (AJR); the others are own estimates from soft tissue, fat and gas."""
 
 COMPOSITION = {
     Material.NONE: (0.0, 0.0, 0.0, 0.0),
