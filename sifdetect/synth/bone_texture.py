@@ -76,10 +76,10 @@ class BoneTexture:
         """
         loss = float(rng.beta(1.6, 1.4))
         body = float(np.clip(280 - 240 * loss + rng.normal(0, 28), 25, 350))
-        ala = max(1.0 * body - 95 - 45 * loss + float(rng.normal(0, 25)), FATTY_MARROW_HU + 10)
+        ala = max(1.0 * body - 90 - 40 * loss + float(rng.normal(0, 25)), FATTY_MARROW_HU + 10)
         gone = float(np.clip((loss - 0.2) / 0.55, 0, 1))
         sides = (-1, 1)
-        void = [gone * float(rng.uniform(0.5, 1.0)) for _ in sides]
+        void = [gone * float(rng.uniform(0.35, 0.95)) for _ in sides]
         return BoneTexture(
             loss=loss,
             body_hu=body,

@@ -183,8 +183,8 @@ def _soft_tissue(scene: Scene, points: Points, params: CtParams) -> Array:
     fine, planes = scene.body.fine.at(points), _fat_planes(scene, points)
     hu = table[scene.tissue] + spread[scene.tissue] * fine
     # Septa are thin sheets in fat; between the bundles of a muscle they are dark.
-    hu += 35 * (scene.tissue == Tissue.FAT) * np.clip(0.6 - np.abs(fine) * 4, -0.2, 1)
-    lost = params.muscle_loss * (38 + 80 * planes + 20 * fine)
+    hu += 35 * (scene.tissue == Tissue.FAT) * np.clip(0.6 - np.abs(fine) * 4, -0.1, 1)
+    lost = params.muscle_loss * (44 + 55 * planes + 20 * fine)
     hu -= (scene.tissue == Tissue.MUSCLE) * lost
     return np.asarray(hu, dtype=np.float32)
 
