@@ -110,12 +110,12 @@ def test_piriformis_touches_the_ventral_sacrum_from_s2_to_s4(someone: Patient) -
 
 
 def test_no_muscle_floats(someone: Patient) -> None:
-    """Muscle is a few large masses, 0.7-4 l in each set; splinters are less than 2 % of it."""
+    """Muscle is a few large masses, 0.7-4 l in each set; what is apart from them is below 1 ml."""
     field = muscles_of(someone)
     for surface in (field.first, field.second):
         parts, _ = ndimage.label(surface < 0, np.ones((3, 3, 3)))
         sizes = np.bincount(parts.ravel())[1:] * SPACING_MM**3 / 1000
-        assert sizes[sizes < 2.0].sum() < 0.02 * sizes.sum()
+        assert sizes[sizes < 20.0].sum() < 1.0
         assert 700 < sizes.sum() < 4000
 
 
