@@ -20,7 +20,9 @@ class Lattice:
 
     def __init__(self, points: Points, spacing_mm: float) -> None:
         self._shape = points.x.shape
-        self.every = max(1, int(spacing_mm / points.step_mm())) if points.x.ndim == 3 else 1
+        steps = [step for step in points.steps_mm() if np.isfinite(step)]
+        coarse = points.x.ndim == 3 and bool(steps)
+        self.every = max(1, round(spacing_mm / max(steps))) if coarse else 1
         self._axes = [np.append(np.arange(0, n - 1, self.every), n - 1) for n in self._shape]
 
     def taken(self, values: NDArray[np.float32] | Array) -> Array:
