@@ -222,7 +222,7 @@ def test_materials_have_their_ct_numbers(
     one = seen(mimic)
     share = one.scene.material_share
     here = (one.scene.material == material) & (share >= np.quantile(share[share > 0.2], 0.7))
-    assert low < np.median(on_ct(one)[here]) < high
+    assert low < np.median(on_ct(one)[here]) <= high
 
 
 def test_lytic_metastases_destroy_cortex_and_infiltration_leaves_it() -> None:
@@ -266,12 +266,15 @@ def test_metal_makes_a_void_on_mr_that_is_larger_than_itself() -> None:
 def test_lines_that_are_none_are_seen_in_ala_and_ilium() -> None:
     """Channels and physes are thin: the erosion of one voxel leaves nothing of them."""
     for mimic in (Mimic.NUTRIENT_CHANNEL, Mimic.PHYSEAL_REMNANT):
-        one = seen(mimic)
-        line = np.isin(one.scene.material, (Material.VESSEL, Material.PHYSIS))
-        line &= one.scene.material_share > 0.1
-        assert line.sum() > 5
-        assert (one.scene.bones.depth_mm[line] > -SPACING_MM).all()
-        assert not ndimage.binary_erosion(line).any()
+        voxels = 0
+        for seed in range(1, 4):
+            one = seen(mimic, seed)
+            line = np.isin(one.scene.material, (Material.VESSEL, Material.PHYSIS))
+            line &= one.scene.material_share > 0.1
+            voxels += int(line.sum())
+            assert (one.scene.bones.depth_mm[line] > -SPACING_MM).all()
+            assert not ndimage.binary_erosion(line).any()
+        assert voxels > 15
 
 
 def test_gas_lies_in_joint_disc_or_facet_and_never_in_marrow() -> None:
