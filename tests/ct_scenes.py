@@ -52,7 +52,7 @@ def deep(scene: Scene, labels: tuple[AnatomyLabel, ...]) -> NDArray[np.bool_]:
     return np.asarray(inside & (level > 0.2) & (level < 1.6) & (scene.disc_remnant == 0))
 
 
-def plain(scene: Scene, tissue: Tissue) -> NDArray[np.bool_]:
-    """A tissue 3 mm away from any other."""
+def plain(scene: Scene, tissue: Tissue, voxels: int = 2) -> NDArray[np.bool_]:
+    """A tissue so many voxels away from any other."""
     mask = (scene.tissue == tissue) & (scene.bone_share == 0)
-    return np.asarray(ndimage.binary_erosion(mask, iterations=2))
+    return np.asarray(ndimage.binary_erosion(mask, iterations=voxels) if voxels else mask)

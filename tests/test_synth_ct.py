@@ -33,8 +33,9 @@ def average_body() -> BodyParams:
 def test_tissues_have_the_ct_numbers_of_the_literature() -> None:
     """Fat -125 to -75, muscle 0 to 70 HU (Lamba 2014), S1 25 to 350 HU (Pickhardt 2013)."""
     scene, points = upper_sacrum()
-    fat, muscle = plain(scene, Tissue.FAT), plain(scene, Tissue.MUSCLE)
+    fat, muscle = plain(scene, Tissue.FAT), plain(scene, Tissue.MUSCLE, voxels=0)
     body = deep(scene, (AnatomyLabel.SACRAL_BODY,))
+    assert min(fat.sum(), muscle.sum(), body.sum()) > 30
     for seed in range(8):
         image = shown(scene, points, scan(seed, contrast_hu=0.0))
         assert -125 < image[fat].mean() < -75
@@ -198,7 +199,7 @@ def test_what_lies_outside_a_reconstructed_circle_has_the_lowest_value() -> None
 def test_the_stage_of_a_fracture_shows_as_line_callus_or_sclerosis() -> None:
     """Acute lines are the darkest against their surroundings, chronic ones have denser margins."""
     line, margin = {}, {}
-    for stage in Stage:
+    for stage in (Stage.ACUTE, Stage.SUBACUTE, Stage.CHRONIC):
         scene, points = upper_sacrum(31, stage)
         texture = replace(scan(4).texture, body_hu=150.0, ala_hu=90.0, void=(0.0, 0.0))
         image = shown(scene, points, scan(4, texture=texture, scanner=QUIET))
