@@ -2,7 +2,7 @@
 
 None of them is a real product: what is taken from the public conformance statements of large
 vendors is the layout (which attributes, which values of Image Type, which words), see
-docs/decisions/0009-headers-of-three-styles.md. Several values of one attribute are parted by a
+docs/decisions/0006-headers-of-three-styles.md. Several values of one attribute are parted by a
 backslash, as in a DICOM file.
 """
 
