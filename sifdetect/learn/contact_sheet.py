@@ -18,13 +18,16 @@ from PIL import Image, ImageDraw, ImageFont
 from sifdetect.anatomy import MrWeighting
 from sifdetect.findings import Morphology
 from sifdetect.synth import ct, mr
+from sifdetect.synth.confounders import ConfounderParams
 from sifdetect.synth.fracture import Stage
-from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
+from sifdetect.synth.mimic import Mimic
+from sifdetect.synth.scene import VISIBLE, CaseParams, points_of, sample_case, scene_at
 from sifdetect.volume import Grid, SacralFrame
 
 PIXEL_MM = 0.8
-LABEL_HEIGHT, LABEL_WIDTH, FONT = 16, 92, 12
+LABEL_HEIGHT, LABEL_WIDTH, FONT = 16, 100, 12
 _HALF_SLICES = 2
+_SEARCH_MM = 4.0
 BONE = (-250.0, 900.0)
 """Window of bone on CT, HU."""
 
@@ -106,10 +109,12 @@ def sheet(
     columns: Sequence[tuple[str, Painter, Plane]] = COLUMNS,
     *,
     height_px: int = 120,
+    place: Callable[[CaseParams, Plane], Plane] = lambda _, plane: plane,
 ) -> Image.Image:
-    """All cells, one row a case, with names above and on the left."""
+    """All cells, one row a case, with names above and on the left; ``place`` may move a plane."""
     cells = [
-        [_scaled(paint(case, plane), height_px) for _, paint, plane in columns] for _, case in rows
+        [_scaled(paint(case, place(case, plane)), height_px) for _, paint, plane in columns]
+        for _, case in rows
     ]
     widths = [cell.width for cell in cells[0]]
     page = Image.new(
@@ -122,7 +127,7 @@ def sheet(
         left += width
     for number, ((name, _), row) in enumerate(zip(rows, cells, strict=True)):
         top, left = LABEL_HEIGHT + number * (height_px + 2), LABEL_WIDTH
-        pen.multiline_text((2, top + 2), name.replace(", ", "\n"), fill=255, font=font)
+        pen.multiline_text((2, top + 2), name.replace(" ", "\n"), fill=255, font=font)
         for cell in row:
             page.paste(cell, (left, top))
             left += cell.width
@@ -151,7 +156,49 @@ def stages(first_seed: int) -> list[tuple[str, CaseParams]]:
     ]
 
 
-SHEETS = {"patterns": patterns, "stages": stages}
+def mimics(first_seed: int) -> list[tuple[str, CaseParams]]:
+    """Each mimic alone in one and the same unbroken patient."""
+    case = sample_case(first_seed, morphology=Morphology.NONE, mimics=0.0)
+    case = replace(case, ring=replace(case.ring, fractures=()))
+    rng = np.random.default_rng(first_seed)
+    return [(m.value, replace(case, confounders=ConfounderParams.only(m, rng))) for m in Mimic]
+
+
+def most_of_it(case: CaseParams, plane: Plane) -> Plane:
+    """The parallel plane that shows most of what the case's mimics changed."""
+    low, high = list(plane.low_mm), list(plane.high_mm)
+    grid = case.frame.grid(low, high, _SEARCH_MM)
+    seen = scene_at(case, points_of(case, grid), _SEARCH_MM)
+    changed = (seen.material_share > 0.3) | (np.maximum(seen.edema, seen.sclerosis) > VISIBLE)
+    others = tuple(axis for axis in range(3) if axis != plane.normal)
+    best = int(np.argmax(changed.sum(axis=others)))
+    return replace(plane, at_mm=low[plane.normal] + (best + 0.5) * _SEARCH_MM)
+
+
+MIMIC_COLUMNS = (
+    ("CT axial", ct_picture, AXIAL),
+    ("STIR coronal", mr_picture(MrWeighting.STIR), CORONAL),
+    ("T1 coronal", mr_picture(MrWeighting.T1), CORONAL),
+)
+
+
+def draw(name: str, seed: int) -> Image.Image:
+    """One of ``SHEETS``."""
+    if name != "mimics":
+        return sheet(SHEETS[name](seed))
+    rows = mimics(seed)
+    half = (len(rows) + 1) // 2
+    sides = [
+        sheet(part, MIMIC_COLUMNS, height_px=110, place=most_of_it)
+        for part in (rows[:half], rows[half:])
+    ]
+    page = Image.new("L", (sum(side.width for side in sides), max(s.height for s in sides)), 0)
+    page.paste(sides[0], (0, 0))
+    page.paste(sides[1], (sides[0].width, 0))
+    return page
+
+
+SHEETS = {"patterns": patterns, "stages": stages, "mimics": mimics}
 
 
 def _first(morphology: Morphology, stage: Stage, first_seed: int) -> CaseParams:
@@ -174,7 +221,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.sheets:
-        sheet(SHEETS[name](options.seed)).save(options.out / f"synth-{name}.png", optimize=True)
+        draw(name, options.seed).save(options.out / f"synth-{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -225,12 +225,7 @@ class Scene:
 
 def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
     """The patient at points in the pelvic frame, seen with voxels of ``voxel_mm``."""
-    bones, material = case.shape.bones(points), points
-    if case.displacement is not None:
-        bones, material = displaced(case.shape, case.fracture, case.displacement, points)
-    lesions.bend(case.fracture, material, bones)
-    broken = lesions.evaluate(case.fracture, material, bones, voxel_mm)
-    anterior_ring.add_to(broken, case, material, bones, voxel_mm=voxel_mm)
+    bones, material = _bones_at(case, points)
     return Scene(
         body=case.body,
         voxel_mm=voxel_mm,
@@ -238,18 +233,39 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         tissue=tissue.evaluate(case.shape.curve, case.body, points, bones),
         cortex_mm=tissue.cortex_mm(case.body, points, bones),
         disc_remnant=tissue.disc_remnant(case.body, points, bones),
-        lesions=broken,
+        lesions=_lesions(case, material, bones, voxel_mm),
         mimics=confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm)),
         stage=case.fracture.stage,
     )
 
 
+def lesions_at(case: CaseParams, points: Points, voxel_mm: float) -> lesions.LesionField:
+    """The fractures alone, as they are in the scene at these points."""
+    bones, material = _bones_at(case, points)
+    return _lesions(case, material, bones, voxel_mm)
+
+
 def mimics_at(case: CaseParams, points: Points, voxel_mm: float) -> confounders.MimicField:
     """The mimics alone, as they are in the scene at these points."""
-    bones = case.shape.bones(points)
-    if case.displacement is not None:
-        bones, _ = displaced(case.shape, case.fracture, case.displacement, points)
+    bones, _ = _bones_at(case, points)
     return confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm))
+
+
+def _bones_at(case: CaseParams, points: Points) -> tuple[shape.BoneField, Points]:
+    """The broken bones, and where their material lay before they broke."""
+    bones, material = case.shape.bones(points), points
+    if case.displacement is not None:
+        bones, material = displaced(case.shape, case.fracture, case.displacement, points)
+    lesions.bend(case.fracture, material, bones)
+    return bones, material
+
+
+def _lesions(
+    case: CaseParams, material: Points, bones: shape.BoneField, voxel_mm: float
+) -> lesions.LesionField:
+    broken = lesions.evaluate(case.fracture, material, bones, voxel_mm)
+    anterior_ring.add_to(broken, case, material, bones, voxel_mm=voxel_mm)
+    return broken
 
 
 def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.Host:

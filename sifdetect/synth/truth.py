@@ -29,7 +29,7 @@ from sifdetect.findings import (
 from sifdetect.synth.displacement import TRANSLATED_MM, Part, body_depth_mm
 from sifdetect.synth.fracture import FractureParams, Stage
 from sifdetect.synth.mimic_truth import others
-from sifdetect.synth.scene import VISIBLE, CaseParams, points_of, scene_at
+from sifdetect.synth.scene import VISIBLE, CaseParams, lesions_at, points_of
 from sifdetect.synth.sheets import Course, Limb, Sheet
 from sifdetect.volume import Floats, SacralFrame
 
@@ -157,10 +157,10 @@ def _rami(params: CaseParams) -> tuple[OtherFinding, ...]:
     center = params.pose.rotation @ np.array([0.0, -y, z]) + params.pose.shift_mm
     axes = np.array([[1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]]) @ params.pose.rotation.T
     grid = SacralFrame(center, axes).grid(*RING_BOX_MM, TRUTH_SPACING_MM)
-    scene = scene_at(params, points_of(params, grid), TRUTH_SPACING_MM)
+    lesions = lesions_at(params, points_of(params, grid), TRUTH_SPACING_MM)
     found = []
     for number, ramus in enumerate(params.ring.fractures, start=len(params.fracture.sheets) + 1):
-        points = grid.index_to_mm(np.argwhere(scene.lesions.limb == number))
+        points = grid.index_to_mm(np.argwhere(lesions.limb == number))
         if len(points):
             center = points.mean(axis=0)
             found.append(
@@ -184,14 +184,14 @@ def _fractures(params: CaseParams) -> tuple[Fracture, ...]:
     if not sheets:
         return ()
     grid = params.frame.grid(*TRUTH_BOX_MM, TRUTH_SPACING_MM)
-    scene = scene_at(params, points_of(params, grid), TRUTH_SPACING_MM)
+    lesions = lesions_at(params, points_of(params, grid), TRUTH_SPACING_MM)
     found = []
     for number, sheet in enumerate(sheets, start=1):
-        mine = scene.lesions.limb == number
-        line = mine & scene.lesions.line
+        mine = lesions.limb == number
+        line = mine & lesions.line
         lineless = isinstance(sheet, Limb) and sheet.lineless
         basis = _basis(params.fracture.stage, lineless=lineless)
-        around = mine & (line | (scene.lesions.edema > VISIBLE))
+        around = mine & (line | (lesions.edema > VISIBLE))
         around = around if around.any() else mine
         index = np.argwhere(line if line.any() else around)
         if len(index) == 0:
