@@ -132,5 +132,8 @@ def test_only_what_is_broken_all_round_is_displaced() -> None:
             free = morphology.value in ("transverse", "H", "U", "lambda")
             whole = [(limb.upper, limb.lower) == THROUGH for limb in case.fracture.limbs]
             assert case.displacement is None or free or whole == [True]
+            if case.displacement is not None and case.displacement.part is Part.TAIL:
+                assert case.fracture.transverse is not None
+                assert min(case.fracture.transverse.left, case.fracture.transverse.right) > 3
             moved += case.displacement is not None
     assert 10 < moved < 45

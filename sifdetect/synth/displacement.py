@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, Side
-from sifdetect.synth.fracture import THROUGH, FractureParams
+from sifdetect.synth.fracture import ACROSS, THROUGH, FractureParams, Stage
 from sifdetect.synth.mesh_shape import MeshShape
 from sifdetect.synth.noise import Points
 from sifdetect.synth.shape import COCCYX, FEMUR, BoneField, ShapeParams
@@ -70,12 +70,14 @@ class Displacement:
         drawn = rng.random(4)
         step = TRANSLATED_MM + (15 - TRANSLATED_MM) * float(rng.beta(1, 3))
         kyphosis = 3 + 37 * float(rng.beta(1.2, 3))
-        if drawn[0] > 0.6:
+        if drawn[0] > 0.6 or fracture.stage is Stage.HEALED:
             return None
         if fracture.transverse is None:
             return _pushed_up(fracture, step)
         sides = {limb.side for limb in fracture.limbs}
         if len(sides) == 1 or len(sides) != len(fracture.limbs):
+            return None
+        if not sides and fracture.transverse.left < ACROSS:
             return None
         part = Part.UPPER if sides else Part.TAIL
         if drawn[3] < 0.1 and part is Part.UPPER and not fracture.fragments:

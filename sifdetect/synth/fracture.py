@@ -17,6 +17,8 @@ from sifdetect.synth.sheets import Course, Limb, Sheet, TransverseLimb
 
 THROUGH = (0.0, 5.0)
 """Levels of a limb that parts one side of the sacrum from the rest, so that it may be displaced."""
+ACROSS, TAIL_LEVELS = 4.0, (2.2, 3.2)
+"""Reach of a transverse limb through the whole width, and where it lies: below the joints."""
 CROSSING = (Morphology.TRANSVERSE, Morphology.H, Morphology.U, Morphology.T, Morphology.LAMBDA)
 """Patterns with a transverse limb."""
 
@@ -139,14 +141,20 @@ def _limb(
 
 
 def _transverse(rng: np.random.Generator, level: float, limbs: tuple[Limb, ...]) -> TransverseLimb:
+    """The limb between vertical ones; alone it ends in the bodies or parts the whole tail."""
     reach = {limb.side: limb.lateral for limb in limbs}
     free = float(rng.uniform(1.2, 1.9))
+    width = float(np.clip(rng.lognormal(0.2, 0.5), 0.5, 3.5))
+    edema = float(rng.uniform(5, 11))
+    low = float(rng.uniform(*TAIL_LEVELS))
+    if not limbs and rng.random() < 0.5:
+        free, level = ACROSS, low
     return TransverseLimb(
         level=level,
         right=reach.get(Side.RIGHT, free),
         left=reach.get(Side.LEFT, free),
-        width_mm=float(np.clip(rng.lognormal(0.2, 0.5), 0.5, 3.5)),
-        edema_mm=float(rng.uniform(5, 11)),
+        width_mm=width,
+        edema_mm=edema,
         roughness=SmoothNoise.sample(rng, 11.0),
     )
 
