@@ -22,7 +22,6 @@ from sifdetect.synth.mimic import KIND, RATE, SACROILIAC_EDEMA, Mimic
 from sifdetect.synth.noise import Array, Points
 from sifdetect.synth.sacroiliac_mimics import SacroiliacDisease
 from sifdetect.synth.scene import VISIBLE, CaseParams, Scene, points_of, sample_case, scene_at
-from sifdetect.synth.susceptibility import with_metal
 from sifdetect.synth.truth import truth_of
 from sifdetect.volume import Grid
 
@@ -249,18 +248,6 @@ def test_screws_are_straight_however_the_pelvis_bends() -> None:
     across = np.linalg.svd(points, full_matrices=False)[1][1] / np.sqrt(len(points))
     assert np.ptp(points[:, 0]) > 40
     assert across < 2.6
-
-
-def test_metal_makes_a_void_on_mr_that_is_larger_than_itself() -> None:
-    """Signal vanishes 2 mm beside the metal and is unchanged beyond its reach."""
-    distance = np.broadcast_to(np.abs(np.arange(-30.0, 31.0)) - 3, (5, 5, 61)).astype(np.float32)
-    image = np.ones(distance.shape, dtype=np.float32)
-    image[..., 60] = 2
-    changed = with_metal(image, distance, np.array([1.0, 1.0, 1.0]))
-    assert changed[2, 2, 30] < 0.1
-    assert changed[2, 2, 34] < 0.2
-    assert changed[2, 2, 60] == 2
-    assert with_metal(image, None, np.ones(3)) is image
 
 
 def test_lines_that_are_none_are_seen_in_ala_and_ilium() -> None:

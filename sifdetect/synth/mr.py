@@ -14,6 +14,7 @@ from scipy import ndimage
 from sifdetect.anatomy import MrWeighting
 from sifdetect.synth import material
 from sifdetect.synth.body import Tissue
+from sifdetect.synth.mr_chance import by_chance
 from sifdetect.synth.mr_scanner import (
     Acquisition,
     Coil,
@@ -175,7 +176,7 @@ def _around_metal(
 def components(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[Array, Array]:
     """Signed signal of water and of fat at every point; the brightest common tissue is near 1."""
     if params.contrast is not None:
-        image = _by_chance(subject.scene, params.contrast)
+        image = by_chance(subject.scene, params.contrast)
         return image * (1 + params.grain * subject.texture), np.zeros_like(image)
     water, fat = _by_physics(subject, params, sequence)
     grain = 1 + np.float32(params.grain) * subject.texture
@@ -294,31 +295,3 @@ def _bone(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array,
         water += part * (value - water)
         fat *= 1 - part
     return water, fat
-
-
-def _by_chance(scene: Scene, contrast: tuple[float, ...]) -> Array:
-    table = np.array(contrast, dtype=np.float32)
-    table[Tissue.AIR] *= 0.1
-    table[Tissue.GAS] *= 0.3
-    table[Tissue.CORTEX] *= 0.3
-    marrow, around = table[Tissue.MARROW], table[Tissue.MUSCLE]
-    if abs(marrow - around) < 0.2:
-        table[Tissue.MUSCLE] = marrow + 0.3 if marrow < 0.5 else marrow - 0.3
-    bright = max(float(table[-2]), float(marrow) + 0.25)
-    wet = np.clip(scene.edema, 0, 1) * 0.85
-    inside = marrow + (bright - marrow) * wet
-    inside = inside + scene.disc_remnant * (float(table[Tissue.DISC]) - inside)
-    inside = inside * (1 - 0.8 * scene.lesions.lucency) * (1 - 0.6 * scene.sclerosis)
-    soft = table[: len(Tissue)].copy()
-    soft[[Tissue.MARROW, Tissue.CORTEX]] = soft[Tissue.MUSCLE]
-    image = _mixed(scene, soft, inside, float(table[Tissue.CORTEX]))
-    fluid, void = float(table[Tissue.CSF]), float(table[Tissue.CORTEX])
-    put = material.signals(fat=float(table[Tissue.FAT]), cells=bright, fluid=fluid, void=void)
-    return scene.filled(image, put)
-
-
-def _mixed(scene: Scene, soft: Array, marrow: Array, cortex: float) -> Array:
-    """Partial volume of soft tissue (by tissue), marrow (by voxel) and cortex."""
-    bone = marrow + (cortex - marrow) * scene.cortex_share
-    share = scene.bone_share
-    return np.asarray(soft[scene.tissue] * (1 - share) + bone * share, dtype=np.float32)
