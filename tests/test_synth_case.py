@@ -8,10 +8,10 @@ import pytest
 from sifdetect.anatomy import LesionBit, Modality, MrWeighting, Side
 from sifdetect.findings import Morphology, Presence
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
-from sifdetect.synth.fracture import Stage
 from sifdetect.synth.mr import Sequence, spin_echo
 from sifdetect.synth.scene import sample_case
 from sifdetect.synth.truth import truth_of
+from tests.fresh import fresh_bilateral
 
 COARSE = Protocol(ct_spacing_mm=(3.0, 3.5, 4.0), mr_spacing_mm=(2.5, 6.0, 2.0))
 
@@ -19,24 +19,12 @@ COARSE = Protocol(ct_spacing_mm=(3.0, 3.5, 4.0), mr_spacing_mm=(2.5, 6.0, 2.0))
 @pytest.fixture(scope="module")
 def bilateral() -> SyntheticCase:
     """A case with a fresh fracture on each side and nothing else broken, coarse."""
-    return make_case(fresh(), morphology=Morphology.BILATERAL, protocol=COARSE)
-
-
-def fresh() -> int:
-    """The first seed whose bilateral fracture has line and edema on both sides, rami unbroken."""
-    cases = (sample_case(seed, morphology=Morphology.BILATERAL) for seed in range(100))
-    return next(
-        case.seed
-        for case in cases
-        if case.fracture.stage is Stage.ACUTE
-        and not case.ring.fractures
-        and not any(limb.lineless for limb in case.fracture.limbs)
-    )
+    return make_case(fresh_bilateral(), morphology=Morphology.BILATERAL, protocol=COARSE)
 
 
 def test_the_same_seed_gives_the_same_voxels(bilateral: SyntheticCase) -> None:
     """Rendering is deterministic."""
-    again = make_case(fresh(), morphology=Morphology.BILATERAL, protocol=COARSE)
+    again = make_case(fresh_bilateral(), morphology=Morphology.BILATERAL, protocol=COARSE)
     for first, second in zip(bilateral.volumes, again.volumes, strict=True):
         assert np.array_equal(first.values, second.values)
     assert bilateral.truth == again.truth
@@ -82,7 +70,9 @@ def test_edema_lies_where_the_truth_has_its_fractures(bilateral: SyntheticCase) 
 def test_edema_is_bright_on_stir_and_dark_on_t1() -> None:
     """Against the marrow of the same bodies, as clinical.md has it (acute fracture)."""
     case = make_case(
-        fresh(), morphology=Morphology.BILATERAL, protocol=Protocol(False, mr_spacing_mm=(2, 4, 2))
+        fresh_bilateral(),
+        morphology=Morphology.BILATERAL,
+        protocol=Protocol(False, mr_spacing_mm=(2, 4, 2)),
     )
     bits, anatomy = case.lesions[0].values, case.anatomy[0].values
     sacral = (anatomy >= 1) & (anatomy <= 5)

@@ -17,6 +17,7 @@ from sifdetect.synth.protocol import PROTOCOLS, Along, Field, MrSeries
 from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
 from sifdetect.synth.truth import truth_of
 from sifdetect.volume import Grid, LabelMap, Volume
+from tests.fresh import fresh_bilateral
 
 WHOLE = Field((200.0, 150.0, 220.0), (0.0, 0.0, 0.0), Along.SACRUM)
 CORONAL = Field((150.0, 36.0, 150.0), (0.0, -8.0, 0.0), Along.SACRUM)
@@ -35,7 +36,7 @@ SMALL = Protocol(
 @cache
 def patient() -> CaseParams:
     """A patient with a fracture on each side."""
-    return sample_case(21, morphology=Morphology.BILATERAL)
+    return sample_case(fresh_bilateral(), morphology=Morphology.BILATERAL)
 
 
 @cache
@@ -126,7 +127,7 @@ def test_a_cut_protocol_shows_s1_and_not_s5(name: str) -> None:
     shares = [covered.by_level[level] for level in SacralLevel]
     assert shares[0] > 0.3
     assert shares[4] == 0
-    assert shares[0] > covered.sacrum > shares[3]
+    assert max(shares[:3]) > covered.sacrum > shares[3]
     assert "S5 is not in view" in covered.limits
 
 

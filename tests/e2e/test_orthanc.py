@@ -28,14 +28,13 @@ from sifdetect.synth.case import Protocol, make_case
 from sifdetect.volume import Floats
 from tests.e2e.node import AE_TITLE, QUIET_SECONDS, Destination, Node
 from tests.e2e.orthanc import Orthanc
+from tests.fresh import fresh_bilateral
 from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
 ANSWER_TIMEOUT_S = 300.0
 PEER = "sifdetect"
-SEED = 1
-"""A patient whose limbs both show a line, without a mimic beside them."""
 CENTROID_MM = 5.0
 
 
@@ -122,7 +121,9 @@ def broken_mr(
 ) -> tuple[Round, StudyFindings]:
     """A synthetic STIR + T1 study with a fracture in both alae, and its truth."""
     folder = tmp_path_factory.mktemp("broken_mr")
-    case = make_case(SEED, morphology=Morphology.BILATERAL, protocol=Protocol(with_ct=False))
+    case = make_case(
+        fresh_bilateral(), morphology=Morphology.BILATERAL, protocol=Protocol(with_ct=False)
+    )
     truth = write_study(case, folder)
     files = [path.read_bytes() for path in sorted(folder.rglob("*.dcm"))]
     return _round(hospital, files), truth
