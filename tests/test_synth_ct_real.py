@@ -60,7 +60,7 @@ def drawn_quantiles() -> dict[str, Array]:
         masks = {
             "body": deep(scene, (AnatomyLabel.SACRAL_BODY,)),
             "ala": deep(scene, ALAE),
-            "muscle": plain(scene, Tissue.MUSCLE) & (scene.bones.v_mm < -20),
+            "muscle": plain(scene, Tissue.MUSCLE, voxels=0) & (scene.bones.v_mm < -20),
             "fat": plain(scene, Tissue.FAT),
         }
         for name, mask in masks.items():
