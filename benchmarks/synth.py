@@ -32,13 +32,13 @@ from sifdetect.bundle import region_spec
 from sifdetect.learn.dataset import render_region
 from sifdetect.learn.scanned import write_study
 from sifdetect.synth import case as whole
-from sifdetect.synth import confounders, ct, fracture, mr, scene, tissue
+from sifdetect.synth import confounders, ct, lesions, mr, scene, tissue
 from sifdetect.synth.shape import ShapeParams
 
 STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
     "bones": ((ShapeParams, "bones"), (scene, "displaced")),
     "tissue": ((tissue, "evaluate"), (tissue, "cortex_mm"), (tissue, "disc_remnant")),
-    "lesions": ((fracture, "evaluate"), (confounders, "evaluate")),
+    "lesions": ((lesions, "evaluate"), (confounders, "evaluate")),
     "ct": ((ct, "render"),),
     "mr": ((mr, "render"),),
     "truth": ((whole, "truth_of"),),
