@@ -148,14 +148,12 @@ def _bridge(rng: np.random.Generator) -> float:
 
 
 def _near(tree: tuple[cKDTree, Array], points: Points) -> Array:
-    """The distance about every 3 mm, interpolated; far from a surface about every 8 mm."""
-    fine = Lattice(points, 3.0)
-    at = fine.points(points)
-    rough = Lattice(at, 8.0)
-    values = rough.filled(_distance(tree, rough.points(at)))
+    """The distance; far from a surface about every 8 mm, interpolated."""
+    rough = Lattice(points, 8.0)
+    values = rough.filled(_distance(tree, rough.points(points)))
     close = np.abs(values) < EXACT_MM
-    values[close] = _distance(tree, Points(at.x[close], at.y[close], at.z[close]))
-    return fine.filled(values)
+    values[close] = _distance(tree, Points(points.x[close], points.y[close], points.z[close]))
+    return values
 
 
 def _distance(tree: tuple[cKDTree, Array], at: Points) -> Array:

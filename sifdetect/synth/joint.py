@@ -27,21 +27,26 @@ def with_joint(
         gap_mm: width of the synovial part; the ligamentous part widens dorsally.
     """
     size = np.float32(hips.scale)
+    near = np.flatnonzero((np.abs(x) > 28.0 * size) & (np.abs(bone.bone_mm - 8) < 18))
+    joined = np.maximum(hip_mm, gap_mm - bone.bone_mm)
+    to_sacrum, level, lateral, x, v, hip_here = (
+        values.ravel()[near] for values in (bone.bone_mm, bone.level, bone.lateral, x, v, hip_mm)
+    )
     gap = gap_mm + 0.4 * np.clip(SYNOVIAL_V_MM + 3 - v, 0, 30)
-    height = (bone.level - MIDDLE_LEVEL) / HALF_HEIGHT_LEVELS
+    height = (level - MIDDLE_LEVEL) / HALF_HEIGHT_LEVELS
     depth = (v / size - MIDDLE_V_MM) / HALF_DEPTH_MM
     edge = height**2 + depth**2
-    plate = bone.bone_mm - gap - PLATE_MM * (1 - edge)
+    plate = to_sacrum - gap - PLATE_MM * (1 - edge)
     plate = np.maximum(plate, np.maximum((edge - 1.05) * 12, 33.0 * size - np.abs(x)))
     # It faces the sacrum's side and does not reach round its ventral and dorsal surfaces.
-    plate = np.maximum(plate, (2.85 - np.abs(bone.lateral)) * 20)
-    joined = smooth_min(hip_mm, plate.astype(np.float32), 8.0)
-    joined = np.maximum(joined, gap - bone.bone_mm)
+    plate = np.maximum(plate, (2.85 - np.abs(lateral)) * 20)
+    bone_mm = np.maximum(smooth_min(hip_here, plate, 8.0), gap - to_sacrum)
     for sign, bridge_mm in zip((-1, 1), hips.bridge_mm, strict=True):
         if bridge_mm > 0:
-            level = np.abs(bone.level - hips.bridge_level) * 25 - 9
-            spur = np.hypot(bone.bone_mm - 1.5, joined - 1.5) - bridge_mm
-            spur = np.maximum(spur, np.maximum(level, -14 * size - v))
+            along = np.abs(level - hips.bridge_level) * 25 - 9
+            spur = np.hypot(to_sacrum - 1.5, bone_mm - 1.5) - bridge_mm
+            spur = np.maximum(spur, np.maximum(along, -14 * size - v))
             spur = np.maximum(spur, np.maximum(-sign * x, 33.0 * size - np.abs(x)))
-            joined = np.minimum(joined, np.maximum(spur, -bone.bone_mm))
+            bone_mm = np.minimum(bone_mm, np.maximum(spur, -to_sacrum))
+    joined.reshape(-1)[near] = bone_mm
     return np.asarray(joined, dtype=np.float32)

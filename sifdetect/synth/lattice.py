@@ -1,12 +1,43 @@
-"""A coarse lattice among regular points: smooth fields are computed there, then filled in."""
+"""Points in space, and a coarse lattice among them where smooth fields are computed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from sifdetect.synth.noise import Array, Points, SmoothNoise
+Array = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Positions in the pelvic frame, as three float32 arrays of one shape, millimetres.
+
+    The pelvic frame has its origin at the centre of the S1 upper end plate: x to the patient's
+    left, y anterior, z cranial.
+    """
+
+    x: Array
+    y: Array
+    z: Array
+
+    def stacked(self) -> NDArray[np.float64]:
+        """The points as one array (…, 3)."""
+        return np.stack([self.x, self.y, self.z], axis=-1).astype(np.float64)
+
+    def steps_mm(self) -> tuple[float, ...]:
+        """Mean distance of neighbouring points along each array axis; infinite along one point."""
+        steps = []
+        for axis, size in enumerate(self.x.shape):
+            if size < 2:
+                steps.append(float("inf"))
+                continue
+            moves = [c.take(1, axis) - c.take(0, axis) for c in (self.x, self.y, self.z)]
+            steps.append(float(np.sqrt(sum(float(np.abs(m).mean()) ** 2 for m in moves))))
+        return tuple(steps)
 
 
 class Lattice:
@@ -15,19 +46,20 @@ class Lattice:
     Points of any other shape are their own lattice.
 
     Attributes:
-        every: step along each axis, in points.
+        every: step along each axis, in points; 1 where the points are that far apart already.
     """
 
     def __init__(self, points: Points, spacing_mm: float) -> None:
         self._shape = points.x.shape
-        steps = [step for step in points.steps_mm() if np.isfinite(step)]
-        coarse = points.x.ndim == 3 and bool(steps)
-        self.every = max(1, round(spacing_mm / max(steps))) if coarse else 1
-        self._axes = [np.append(np.arange(0, n - 1, self.every), n - 1) for n in self._shape]
+        self.every = tuple(1 for _ in self._shape)
+        if points.x.ndim == 3:
+            self.every = tuple(max(1, round(spacing_mm / step)) for step in points.steps_mm())
+        sizes = zip(self._shape, self.every, strict=True)
+        self._axes = [np.append(np.arange(0, n - 1, each), n - 1) for n, each in sizes]
 
     def taken(self, values: NDArray[np.float32] | Array) -> Array:
         """Values on the lattice of an array of the points' shape."""
-        return np.asarray(values if self.every == 1 else values[np.ix_(*self._axes)])
+        return np.asarray(values if max(self.every) == 1 else values[np.ix_(*self._axes)])
 
     def points(self, points: Points) -> Points:
         """The lattice's own points."""
@@ -35,41 +67,36 @@ class Lattice:
 
     def filled(self, values: Array) -> Array:
         """Trilinear interpolation of values on the lattice, of the points' shape."""
-        if self.every == 1:
-            return values
-        for axis, (index, size) in enumerate(zip(self._axes, self._shape, strict=True)):
-            if len(index) < 2:
-                continue
-            at = np.arange(size)
-            low = np.clip(np.searchsorted(index, at, side="right") - 1, 0, len(index) - 2)
-            share = ((at - index[low]) / (index[low + 1] - index[low])).astype(np.float32)
-            share = share.reshape([-1 if a == axis else 1 for a in range(3)])
-            start = np.take(values, low, axis=axis)
-            step = np.take(np.diff(values, axis=axis), low, axis=axis)
-            step *= share
-            step += start
-            values = step
+        for axis, (size, each) in enumerate(zip(self._shape, self.every, strict=True)):
+            if each > 1 and size > 2:
+                values = _stretched(values, axis, size, each)
         return values
 
 
-def rounded(noise: SmoothNoise, points: Points, shift_mm: float = 0.0) -> Array:
-    """A noise field as a cubic spline: level sets without the edges of trilinear cells.
+def _stretched(values: Array, axis: int, size: int, every: int) -> Array:
+    """Values along one axis at 0, ``every``, 2 ``every`` … and ``size`` - 1, at all of 0 … size."""
+    shape = list(values.shape)
+    shape[axis] = size
+    result = np.empty(shape, dtype=np.float32)
+    into, values = np.moveaxis(result, axis, 0), np.moveaxis(values, axis, 0)
+    whole = (size - 1) // every
+    low, rise = values[:whole], np.diff(values[: whole + 1], axis=0)
+    for k in range(every):
+        between = into[k : whole * every : every]
+        np.multiply(rise, np.float32(k / every), out=between)
+        between += low
+    rest = size - whole * every
+    for k in range(rest):
+        share = np.float32(k / max(rest - 1, 1))
+        into[whole * every + k] = values[whole] + (values[-1] - values[whole]) * share
+    return result
 
-    Args:
-        shift_mm: moves the field along all axes; far apart shifts give independent fields.
+
+def coarsely(points: Points, spacing_mm: float, function: Callable[[Points], Array]) -> Array:
+    """A smooth function of the points, evaluated about every ``spacing_mm`` and interpolated.
+
+    The points must be those of a regular grid, of shape (i, j, k), possibly slightly bent. Along an
+    axis whose points are farther apart than that, every one is evaluated.
     """
-    lattice = Lattice(points, noise.wavelength_mm / 3)
-    at = lattice.points(points)
-    index = [(axis + shift_mm) / noise.wavelength_mm for axis in (at.x, at.y, at.z)]
-    values = ndimage.map_coordinates(noise.lattice, index, order=3, mode="grid-wrap")
-    return lattice.filled(values.astype(np.float32))
-
-
-def warped(noise: SmoothNoise, points: Points, sd_mm: float) -> Points:
-    """The points, displaced by about ``sd_mm`` along each axis by shifted copies of one field."""
-    period = noise.wavelength_mm * noise.lattice.shape[0]
-    moved = [
-        axis + np.float32(1.5 * sd_mm) * rounded(noise, points, period * part)
-        for axis, part in ((points.x, 0.21), (points.y, 0.47), (points.z, 0.73))
-    ]
-    return Points(moved[0], moved[1], moved[2])
+    lattice = Lattice(points, spacing_mm)
+    return lattice.filled(function(lattice.points(points)))

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sifdetect.synth.body import Tissue
+from sifdetect.synth.lattice import Lattice
 from sifdetect.synth.mr_tissue import Subject
 from sifdetect.synth.noise import Array, Points, SmoothNoise
 
 REACH = 7
 """Half the number of lattice points over which a point spread is kept."""
+GAIN_MM = 8.0
+"""Spacing at which the gain of the coil is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,11 @@ class Coil:
 
     def gains(self, points: Points, back_y_mm: float) -> tuple[Array, Array]:
         """Gain of the signal and of the noise at points in the pelvic frame."""
+        lattice = Lattice(points, GAIN_MM)
+        signal, noise = self._gains(lattice.points(points), back_y_mm)
+        return lattice.filled(signal), lattice.filled(noise)
+
+    def _gains(self, points: Points, back_y_mm: float) -> tuple[Array, Array]:
         depth = np.clip(points.y - back_y_mm, 0, 260)
         near = np.exp((40.0 - depth) / self.fall_mm).astype(np.float32)
         signal: Array = np.exp(self.bias * self.field.at(points))

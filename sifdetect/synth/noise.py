@@ -2,71 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-Array = NDArray[np.floating[Any]]
+from sifdetect.synth.lattice import Array, Lattice, Points, coarsely
 
-
-@dataclass(frozen=True)
-class Points:
-    """Positions in the pelvic frame, as three float32 arrays of one shape, millimetres.
-
-    The pelvic frame has its origin at the centre of the S1 upper end plate: x to the patient's
-    left, y anterior, z cranial.
-    """
-
-    x: Array
-    y: Array
-    z: Array
-
-    def stacked(self) -> NDArray[np.float64]:
-        """The points as one array (…, 3)."""
-        return np.stack([self.x, self.y, self.z], axis=-1).astype(np.float64)
-
-    def steps_mm(self) -> tuple[float, ...]:
-        """Mean distance of neighbouring points along each array axis; infinite along one point."""
-        steps = []
-        for axis, size in enumerate(self.x.shape):
-            if size < 2:
-                steps.append(float("inf"))
-                continue
-            moves = [c.take(1, axis) - c.take(0, axis) for c in (self.x, self.y, self.z)]
-            steps.append(float(np.sqrt(sum(float(np.abs(m).mean()) ** 2 for m in moves))))
-        return tuple(steps)
-
-
-def coarsely(points: Points, spacing_mm: float, function: Callable[[Points], Array]) -> Array:
-    """A smooth function of the points, evaluated about every ``spacing_mm`` and interpolated.
-
-    The points must be those of a regular grid, of shape (i, j, k), possibly slightly bent. Along an
-    axis whose points are farther apart than that, every one is evaluated.
-    """
-    if points.x.ndim != 3:
-        return function(points)
-    every = [max(1, round(spacing_mm / step)) for step in points.steps_mm()]
-    if max(every) < 2:
-        return function(points)
-    axes = [
-        np.unique(np.append(np.arange(0, size, each), size - 1))
-        for size, each in zip(points.x.shape, every, strict=True)
-    ]
-    chosen = np.ix_(*axes)
-    values = function(Points(points.x[chosen], points.y[chosen], points.z[chosen]))
-    for axis, (index, size) in enumerate(zip(axes, points.x.shape, strict=True)):
-        if len(index) == size:
-            continue
-        low = np.clip(np.searchsorted(index, np.arange(size), side="right") - 1, 0, len(index) - 2)
-        share = (np.arange(size) - index[low]) / (index[low + 1] - index[low])
-        share = share.astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        start, stop = np.take(values, low, axis=axis), np.take(values, low + 1, axis=axis)
-        values = start + (stop - start) * share
-    return values
+__all__ = ["Array", "Deformation", "Points", "SmoothNoise", "coarsely", "rounded", "warped"]
 
 
 @dataclass(frozen=True)
@@ -119,3 +62,26 @@ class Deformation:
         """The points, displaced."""
         dx, dy, dz = (field.at(points) * np.float32(self.sd_mm) for field in self.fields)
         return Points(points.x + dx, points.y + dy, points.z + dz)
+
+
+def rounded(noise: SmoothNoise, points: Points, shift_mm: float = 0.0) -> Array:
+    """A noise field as a cubic spline: level sets without the edges of trilinear cells.
+
+    Args:
+        shift_mm: moves the field along all axes; far apart shifts give independent fields.
+    """
+    lattice = Lattice(points, noise.wavelength_mm / 3)
+    at = lattice.points(points)
+    index = [(axis + shift_mm) / noise.wavelength_mm for axis in (at.x, at.y, at.z)]
+    values = ndimage.map_coordinates(noise.lattice, index, order=3, mode="grid-wrap")
+    return lattice.filled(values.astype(np.float32))
+
+
+def warped(noise: SmoothNoise, points: Points, sd_mm: float) -> Points:
+    """The points, displaced by about ``sd_mm`` along each axis by shifted copies of one field."""
+    period = noise.wavelength_mm * noise.lattice.shape[0]
+    moved = [
+        axis + np.float32(1.5 * sd_mm) * rounded(noise, points, period * part)
+        for axis, part in ((points.x, 0.21), (points.y, 0.47), (points.z, 0.73))
+    ]
+    return Points(moved[0], moved[1], moved[2])

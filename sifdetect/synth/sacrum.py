@@ -7,6 +7,7 @@ sacrum_params.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,25 +25,38 @@ FORAMEN_HALF_WIDTH_MM = (6.0, 7.8, 6.7, 4.5)
 FORAMEN_HALF_HEIGHT_MM = (5.6, 6.9, 5.4, 3.8)
 _REACH_MM = (76.0, -62.0, 44.0)
 _FAR_MM = 30.0
+EDGE_MM = 1.5
+"""Radius of the edges of foramina and canal."""
 
 
 @dataclass(frozen=True)
 class SacrumField:
     """The sacrum at a set of points, all arrays of one shape.
 
+    Every array is smooth, so that it may be computed on a coarse lattice and filled in between; the
+    bone, thin between its cavities, is not among them and is taken from them at every point.
+
     Attributes:
-        bone_mm: signed distance to the bone surface, about; negative inside.
-        foramen_mm, canal_mm: the same for the foramina and the canal.
+        solid_mm: signed distance, about, to the surface of the bone if its cavities were filled;
+            negative inside.
+        hollow_mm: the same for the cavities together.
+        foramen_mm, canal_mm: for the foramina and the canal, where they are in the bone.
         level: 0 at the S1 upper end plate … 5 at the lower end of S5, unclipped.
         lateral: 0 midline, ±1 medial and ±2 lateral border of the foramina, ±3 lateral surface;
             positive on the patient's left.
     """
 
-    bone_mm: Array
+    solid_mm: Array
+    hollow_mm: Array
     foramen_mm: Array
     canal_mm: Array
     level: Array
     lateral: Array
+
+    @cached_property
+    def bone_mm(self) -> Array:
+        """Signed distance to the surface of the bone, about; negative inside."""
+        return _smooth_max(self.solid_mm, -self.hollow_mm, EDGE_MM)
 
 
 @dataclass(frozen=True)
@@ -71,17 +85,19 @@ def evaluate(
     near = (level > -1.1) & (level < 5.6) & (lateral_mm < width)
     near &= (ventral_mm > back) & (ventral_mm < front)
     at = _Place(level[near], lateral_mm[near], ventral_mm[near], s[near] / size, np.sign(x[near]))
-    bone, foramen, canal = (np.full(level.shape, _FAR_MM, dtype=np.float32) for _ in range(3))
-    bone[near], foramen[near], canal[near] = _surfaces(at, params, curve)
+    fields = [np.full(level.shape, _FAR_MM, dtype=np.float32) for _ in range(4)]
+    for field, values in zip(fields, _surfaces(at, params, curve), strict=True):
+        field[near] = values
+    solid, hollow, foramen, canal = fields
     zone = np.full(level.shape, 4.0, dtype=np.float32)
     zone[near] = _zone(at, params)
-    return SacrumField(bone * size, foramen, canal, level, zone * np.sign(x))
+    return SacrumField(solid * size, hollow * size, foramen, canal, level, zone * np.sign(x))
 
 
 def smooth_min(a: Array, b: Array, radius_mm: float) -> Array:
     """Union of two implicit surfaces with a fillet of ``radius_mm``."""
-    blend = np.clip(0.5 + 0.5 * (b - a) / radius_mm, 0, 1)
-    result: Array = b + (a - b) * blend - radius_mm * blend * (1 - blend)
+    overlap = np.maximum(radius_mm - np.abs(a - b), 0)
+    result: Array = np.minimum(a, b) - overlap * overlap * np.float32(0.25 / radius_mm)
     return result
 
 
@@ -95,8 +111,8 @@ def _level(curve: SpineCurve, s: Array) -> Array:
     return np.interp(s, extended, [-1.0, 0, 1, 2, 3, 4, 5, 7.0]).astype(np.float32)
 
 
-def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Array, Array, Array]:
-    """Bone, foramina and canal."""
+def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Array, ...]:
+    """The filled bone, its cavities, foramina and canal."""
     solid = _smooth_max(_lateral(at, params), _ventral(at, params), 6.0)
     solid = _smooth_max(solid, _dorsal(at, params), 4.0)
     end = at.s - float(curve.level_bounds_mm[-1] / curve.scale)
@@ -104,8 +120,7 @@ def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Arra
     solid = smooth_min(solid, _articular_processes(at), 3.0)
     canal, foramen = _canal(at, params), _foramina(at, params)
     hollow = np.minimum(np.minimum(canal, foramen), _open_roof(at, params))
-    bone = _smooth_max(solid, -hollow, 1.5)
-    return bone, np.maximum(foramen, solid - 2), np.maximum(canal, -at.s)
+    return solid, hollow, np.maximum(foramen, solid - 2), np.maximum(canal, -at.s)
 
 
 def _ventral(at: _Place, params: SacrumParams) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,12 +188,12 @@ class Scene:
         flat[where] += share * (put - flat[where])
         return result
 
-    @property
+    @cached_property
     def bone_share(self) -> Array:
         """Share of each voxel that is bone, 0–1, by the distance to the bone's surface."""
         return np.asarray(np.clip(self.bones.depth_mm / self.voxel_mm + 0.5, 0, 1))
 
-    @property
+    @cached_property
     def cortex_share(self) -> Array:
         """Share of each voxel's bone that is cortex, 0–1."""
         half, depth = self.voxel_mm / 2, self.bones.depth_mm
@@ -275,5 +276,14 @@ def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.
 
 def points_of(case: CaseParams, grid: Grid) -> Points:
     """The voxel centres of a grid in patient coordinates, in the pelvic frame."""
-    index = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), -1)
-    return case.pose.to_pelvis(grid.index_to_mm(index))
+    turned = case.pose.rotation * np.array([1.0, -1.0, 1.0])
+    first = (grid.affine_lps_mm[:3, 3] - case.pose.shift_mm) @ turned
+    steps = grid.affine_lps_mm[:3, :3].T @ turned
+    return Points(*(_ramp(grid.shape, first[k], steps[:, k]) for k in range(3)))
+
+
+def _ramp(shape: tuple[int, int, int], first: float, steps: Floats) -> Array:
+    """A coordinate over a grid, given at its first voxel, with its step along each array axis."""
+    i, j, k = (np.arange(n) * step for n, step in zip(shape, steps, strict=True))
+    plane = (first + i[:, None] + j).astype(np.float32)
+    return np.asarray(plane[:, :, None] + k.astype(np.float32))

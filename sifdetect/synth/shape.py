@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import AnatomyLabel
 from sifdetect.synth import hip, joint, lumbar, sacrum
+from sifdetect.synth.lattice import Lattice
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
 from sifdetect.synth.sacrum import SacrumField
 from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve
@@ -151,43 +153,103 @@ class BoneField:
     joint: NDArray[np.bool_]
 
 
+LATTICE_MM = 2.0
+"""Spacing at which the parts of the bones are evaluated; they are filled in between."""
 FEMUR, COCCYX = 20, 21
 """Numbers of bones that no network is asked for; beyond AnatomyLabel on purpose."""
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What the bones are made of, on a coarse lattice: smooth fields that overlap still.
+
+    Attributes:
+        x, s, v: coordinates after the bends, mm.
+        bone: the sacrum. spine: L5 and what lies above and below. hips: hip bones and femora.
+    """
+
+    x: Array
+    s: Array
+    v: Array
+    bone: SacrumField
+    spine: lumbar.LumbarField
+    hips: hip.HipField
+
+    @staticmethod
+    def of(params: ShapeParams, points: Points) -> _Parts:
+        """The parts at points in the pelvic frame."""
+        bent = params.detail.apply(params.deformation.apply(points))
+        s, v = params.curve.coordinates(bent)
+        return _Parts(
+            x=bent.x,
+            s=s,
+            v=v,
+            bone=sacrum.evaluate(params.curve, params.sacrum, bent.x, s=s, v=v),
+            spine=lumbar.evaluate(params.curve, bent.x, s, v, params=params.lumbar),
+            hips=hip.evaluate(params.hip, bent),
+        )
+
+    def filled(self, lattice: Lattice) -> _Parts:
+        """The parts at every point between those of the lattice."""
+
+        def each(part: Any) -> Any:
+            return type(part)(*(lattice.filled(getattr(part, f.name)) for f in fields(part)))
+
+        x, s, v = (lattice.filled(values) for values in (self.x, self.s, self.v))
+        return _Parts(x, s, v, each(self.bone), each(self.spine), each(self.hips))
+
+
 def evaluate(params: ShapeParams, points: Points) -> BoneField:
     """The bones of one pelvis at points in the pelvic frame."""
-    bent = params.detail.apply(params.deformation.apply(points))
-    s, v = params.curve.coordinates(bent)
-    bone = sacrum.evaluate(params.curve, params.sacrum, bent.x, s=s, v=v)
-    spine = lumbar.evaluate(params.curve, bent.x, s, v, params=params.lumbar)
+    lattice = Lattice(points, LATTICE_MM)
+    at = _Parts.of(params, lattice.points(points)).filled(lattice)
     rough = np.float32(0.35) * params.roughness.at(points)
-    hips = hip.evaluate(params.hip, bent)
-    gap = params.joint_gap_mm
-    hip_mm = joint.with_joint(hips.bone_mm, bone, bent.x, v, gap_mm=gap, hips=params.hip)
-    place = (bent.x, s, v)
-    l5_mm = np.maximum(spine.l5_mm, 1.5 - bone.bone_mm)
-    surfaces = {
-        int(AnatomyLabel.HIP_LEFT): hip_mm,
-        FEMUR: hips.femur_mm,
-        COCCYX: params.variants.with_bridge(spine.coccyx_mm, params.curve, place),
-        int(AnatomyLabel.LUMBAR): spine.upper_mm,
-        int(AnatomyLabel.L5): params.variants.with_mass(l5_mm, bone.bone_mm, place),
-        int(AnatomyLabel.SACRAL_BODY): bone.bone_mm,
-    }
-    labels = np.zeros(points.x.shape, dtype=np.uint8)
-    depth = np.full(points.x.shape, -50.0, dtype=np.float32)
-    for number, surface in surfaces.items():
-        inside = surface + rough < 0
-        labels[inside] = number
-        depth = np.maximum(depth, -(surface + rough))
+    bone = at.bone
+    hip_mm = joint.with_joint(
+        at.hips.bone_mm, bone, at.x, at.v, gap_mm=params.joint_gap_mm, hips=params.hip
+    )
+    labels, depth = _nearest(_surfaces(params, at, hip_mm), rough)
     _divide(labels, bone, points.x)
     near = (np.abs(bone.lateral) > 2.4) & (bone.level > 0) & (bone.level < 3.2)
-    gap_here = near & (labels == 0) & (bone.bone_mm < 6) & (hip_mm < 6)
-    disc = (spine.disc_mm < 0) & (labels == 0) & (s < 0)
+    gap = near & (labels == 0) & (bone.bone_mm < 6) & (hip_mm < 6)
+    disc = (at.spine.disc_mm < 0) & (labels == 0) & (at.s < 0)
     return BoneField(
-        labels, depth, bone.level, bone.lateral, s, v, bone.bone_mm, hips.wing_mm, disc, gap_here
+        labels=labels,
+        depth_mm=depth,
+        level=bone.level,
+        lateral=bone.lateral,
+        s_mm=at.s,
+        v_mm=at.v,
+        sacrum_mm=bone.bone_mm,
+        wing_mm=at.hips.wing_mm,
+        disc=disc,
+        joint=gap,
     )
+
+
+def _surfaces(params: ShapeParams, at: _Parts, hip_mm: Array) -> dict[int, Array]:
+    """Signed distance to the surface of each bone, by its label; of two, the later one is seen."""
+    place = (at.x, at.s, at.v)
+    bone, spine = at.bone.bone_mm, at.spine
+    l5_mm = np.maximum(spine.l5_mm, 1.5 - bone)
+    return {
+        int(AnatomyLabel.HIP_LEFT): hip_mm,
+        FEMUR: at.hips.femur_mm,
+        COCCYX: params.variants.with_bridge(spine.coccyx_mm, params.curve, place),
+        int(AnatomyLabel.LUMBAR): spine.upper_mm,
+        int(AnatomyLabel.L5): params.variants.with_mass(l5_mm, bone, place),
+        int(AnatomyLabel.SACRAL_BODY): bone,
+    }
+
+
+def _nearest(surfaces: dict[int, Array], rough: Array) -> tuple[NDArray[np.uint8], Array]:
+    """The bone that each point lies in, and its depth below the surface of the nearest one."""
+    nearest = np.full(rough.shape, 50.0, dtype=np.float32)
+    labels = np.zeros(rough.shape, dtype=np.uint8)
+    for number, surface in surfaces.items():
+        labels[surface < -rough] = number
+        np.minimum(nearest, surface, out=nearest)
+    return labels, -(nearest + rough)
 
 
 def _divide(labels: NDArray[np.uint8], bone: sacrum.SacrumField, x: Array) -> None:

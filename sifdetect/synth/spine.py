@@ -18,6 +18,7 @@ from sifdetect.synth.noise import Array, Points
 
 STEP_MM = 1.0
 TOP_MM, BOTTOM_MM = -330.0, 190.0
+TABLE_MM, TABLE_NODES = 4.0, 170
 SACRAL_HEIGHTS_MM = (30.0, 25.5, 22.0, 18.0, 18.5)
 """S1 to S5 along the curve, together about 114 mm."""
 KYPHOSIS_SHARE = (0.05, 0.12, 0.26, 0.32, 0.25)
@@ -96,11 +97,11 @@ class SpineCurve:
 
     @cached_property
     def _table(self) -> tuple[NDArray[np.float64], Array, Array]:
-        """Origin (y, z) and the values of s and v on a 2 mm lattice."""
+        """Origin (y, z) and the values of s and v on a lattice of ``TABLE_MM``."""
         s, angle, position = self._line
         origin = np.array([-320.0, -320.0])
-        axis_y = origin[0] + 2.0 * np.arange(340)
-        axis_z = origin[1] + 2.0 * np.arange(340)
+        axis_y = origin[0] + TABLE_MM * np.arange(TABLE_NODES)
+        axis_z = origin[1] + TABLE_MM * np.arange(TABLE_NODES)
         nodes = np.stack(np.meshgrid(axis_y, axis_z, indexing="ij"), -1)
         _, nearest = cKDTree(position).query(nodes.reshape(-1, 2))
         offset = nodes.reshape(-1, 2) - position[nearest]
@@ -114,7 +115,7 @@ class SpineCurve:
     def coordinates(self, points: Points) -> tuple[Array, Array]:
         """Arc length ``s`` and ventral offset ``v`` of every point, of the points' shape, mm."""
         origin, arc, ventral = self._table
-        index = [(points.y - origin[0]) / 2.0, (points.z - origin[1]) / 2.0]
+        index = [(points.y - origin[0]) / TABLE_MM, (points.z - origin[1]) / TABLE_MM]
         s = ndimage.map_coordinates(arc, index, order=1, mode="nearest")
         v = ndimage.map_coordinates(ventral, index, order=1, mode="nearest")
         return s, v

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import AnatomyLabel
 from sifdetect.synth import ligaments, muscles, viscera
 from sifdetect.synth.body import BodyParams, Tissue
-from sifdetect.synth.lattice import Lattice, rounded, warped
-from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.lattice import Lattice
+from sifdetect.synth.noise import Array, Points, rounded, warped
 from sifdetect.synth.place import DORSAL_S_MM, DORSAL_V_MM, Place
 from sifdetect.synth.shape import FEMUR, BoneField
 from sifdetect.synth.spine import SpineCurve

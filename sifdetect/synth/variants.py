@@ -79,10 +79,10 @@ class VariantParams:
             l5_mm, sacrum_mm: signed distances without them.
             at: lateral position, arc length and ventral offset in mm, all of one shape.
         """
-        gap = 1.0 - sacrum_mm
         if not any(self.l5_mass):
             return l5_mm
-        x, s, v = at
+        near = np.flatnonzero((np.abs(at[0]) > 8) & (np.abs(at[1] + 10) < 45))
+        x, s, v, sacrum, bone = (values.ravel()[near] for values in (*at, sacrum_mm, l5_mm))
         for size, side in zip(self.l5_mass, (-1, 1), strict=True):
             if size > 0:
                 # From the process's root outwards and down into the ala.
@@ -90,9 +90,11 @@ class VariantParams:
                 from_axis = np.hypot(s - (-24 + 30 * along), v - (-14 + 8 * along))
                 beyond = np.maximum(np.maximum(24 - x * side, x * side - 50), 0)
                 mass = np.hypot(from_axis, beyond) - 10.5 * size
-                mass = mass if self.l5_fused else np.maximum(mass, gap)
-                l5_mm = smooth_min(l5_mm, mass.astype(np.float32), 4.0)
-        return l5_mm
+                mass = mass if self.l5_fused else np.maximum(mass, 1.0 - sacrum)
+                bone = smooth_min(bone, mass.astype(np.float32), 4.0)
+        joined = l5_mm.copy()
+        joined.reshape(-1)[near] = bone
+        return joined
 
     def with_bridge(
         self, coccyx_mm: Array, curve: SpineCurve, at: tuple[Array, Array, Array]

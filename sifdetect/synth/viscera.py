@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.synth.body import BodyParams, Tissue
-from sifdetect.synth.lattice import Lattice, rounded
-from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.lattice import Lattice
+from sifdetect.synth.noise import Array, Points, rounded
 from sifdetect.synth.place import Place, tube
 from sifdetect.synth.shape import BoneField
 
@@ -80,9 +80,11 @@ def upper_trunk(
     wall: Array,
 ) -> None:
     """Kidneys, liver, spleen, lung bases and ribs: what a trunk scan shows above the pelvis."""
+    height = body.organ_height_mm
+    if points.z.size == 0 or float(points.z.max()) < height - 92:
+        return
     side = np.abs(points.x)
     inside = (wall < -12) & (bones.v_mm > -10)
-    height = body.organ_height_mm
     kidney = np.sqrt(
         ((side - 62) / 30) ** 2 + ((points.y + 8) / 28) ** 2 + ((points.z - height + 40) / 52) ** 2
     )
