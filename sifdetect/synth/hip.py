@@ -129,8 +129,8 @@ def evaluate(params: HipParams, points: Points) -> HipField:
     side = np.abs(points.x)
     halves = Points(side, points.y, points.z)
     bone, femur = _near(params._bone, halves), _near(params._femur, halves)
-    center = params.center_mm
-    offset = [side - center[0], points.y - center[1], points.z - center[2]]
+    x, y, z = params.center_mm.astype(np.float32)
+    offset = [side - x, points.y - y, points.z - z]
     from_center = np.sqrt(sum(axis**2 for axis in offset)) / params.scale
     opening = (0.75 * offset[0] + 0.42 * offset[1] - 0.5 * offset[2]) / params.scale
     shell = np.maximum(from_center - SOCKET_RADIUS_MM, opening - 13)

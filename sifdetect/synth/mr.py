@@ -180,7 +180,9 @@ def components(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[
         return image * (1 + params.grain * subject.texture), np.zeros_like(image)
     water, fat = _by_physics(subject, params, sequence)
     grain = 1 + np.float32(params.grain) * subject.texture
-    return water * grain, fat * grain
+    water *= grain
+    fat *= grain
+    return water, fat
 
 
 def fat_left(
@@ -238,7 +240,9 @@ def _by_physics(subject: Subject, params: MrParams, sequence: Sequence) -> tuple
     kept = signals.fat * sequence.fat_left
     common = (signals.water[Tissue.MUSCLE], kept, signals.water[Tissue.MARROW])
     scale = np.float32(1 / max(*(abs(float(value)) for value in common), 1e-3))
-    return water * scale, fat * scale
+    water *= scale
+    fat *= scale
+    return water, fat
 
 
 def _with_materials(
@@ -268,7 +272,7 @@ def _soft(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array,
     water_image, fat_image = water[subject.scene.tissue], lipids[subject.scene.tissue]
     streaks, muscle = subject.streaks, subject.scene.tissue[subject.soft] == Tissue.MUSCLE
     strand = np.clip(streaks - 0.7, 0, 1) * params.streaks * muscle
-    vein = np.clip(-1.5 - streaks, 0, 1) * (0.3 + 0.7 * muscle)
+    vein = np.clip(-1.5 - streaks, 0, 1) * np.where(muscle, np.float32(1), np.float32(0.3))
     septum = np.clip(1 - np.abs(streaks) / 0.12, 0, 1) * 0.45 * ~muscle
     wet, greasy = water_image[subject.soft], fat_image[subject.soft]
     wet = wet * (1 - strand) + vein * (float(signals.water[Tissue.VESSEL]) - wet)

@@ -16,7 +16,9 @@ from sifdetect.synth.mr_tissue import Subject
 from sifdetect.synth.noise import Array, Points, SmoothNoise
 
 REACH = 7
-"""Half the number of lattice points over which a point spread is kept."""
+"""Half the number of lattice points over which a point spread is kept, at most."""
+NEGLIGIBLE = 0.004
+"""Share of its peak below which the end of a point spread is left out."""
 GAIN_MM = 8.0
 """Spacing at which the gain of the coil is evaluated."""
 
@@ -241,6 +243,8 @@ def _point_spread(pixel: float, apodized: float) -> Array:
     window *= np.exp(-2 * (np.pi * 0.3 * frequency) ** 2)
     spread = (window * np.cos(2 * np.pi * at[:, None] * frequency)).sum(axis=1)
     spread *= np.cos(np.pi * at / (2 * REACH + 2)) ** 2
+    reach = int(np.abs(at[np.abs(spread) > NEGLIGIBLE * spread.max()]).max())
+    spread = spread[REACH - reach : REACH + reach + 1]
     return np.asarray(spread / spread.sum(), dtype=np.float32)
 
 

@@ -182,6 +182,8 @@ class Scene:
     def filled(self, image: Array, by_material: Array) -> Array:
         """An image with the materials in it; ``by_material`` (n,) has a value for each."""
         where = np.flatnonzero(self.material_share)
+        if not where.size:
+            return image
         result = image.copy()
         flat, share = result.reshape(-1), self.material_share.reshape(-1)[where]
         put = by_material[self.material.reshape(-1)[where]]

@@ -55,7 +55,9 @@ def cortex_mm(body: BodyParams, points: Points, bones: BoneField) -> Array:
     varied = np.where((bones.sacrum_mm < 0) & (lateral > 1) & (lateral < 2.7), 0.6 * varied, varied)
     side = np.abs(points.x)
     facet = (bones.v_mm < -14) & (bones.s_mm < 16) & (side > 9) & (side < 34)
-    return np.asarray(varied + facet * body.facet_mm * (1 + 0.4 * body.fine.at(points)))
+    return np.asarray(
+        varied + facet.astype(np.float32) * body.facet_mm * (1 + 0.4 * body.fine.at(points))
+    )
 
 
 def disc_remnant(body: BodyParams, points: Points, bones: BoneField) -> Array:
@@ -124,7 +126,7 @@ def _subcutaneous(
 
 def _cavity(wall: Array, points: Points, bones: BoneField) -> NDArray[np.bool_]:
     """Abdominal and pelvic cavity: in front of spine and sacrum, inside the wall and the wings."""
-    behind = np.where(bones.s_mm < 0, 16.0, 8.0)
+    behind = np.where(bones.s_mm < 0, np.float32(16), np.float32(8))
     narrow = np.clip(150 + points.z * 0.55, 45, 260)
     inside = (wall < -15) & (bones.v_mm > behind) & (np.abs(points.x) < narrow)
     result: NDArray[np.bool_] = inside & (bones.wing_mm > 10) & (points.z > -105)
