@@ -84,7 +84,7 @@ def test_only_the_command_lines_print_and_exit() -> None:
     calls = [
         f"{_name(path)}:{node.lineno} {ast.unparse(node.func)}"
         for path in _python(LIBRARY)
-        if path.name not in ("cli.py", "__main__.py")
+        if path.name not in ("cli.py", "__main__.py") and path.parent.name != "commands"
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.exit", "exit")
     ]

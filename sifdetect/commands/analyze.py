@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sifdetect.anatomy import Modality, MrWeighting
-from sifdetect.commands.common import add_common, listed
+from sifdetect.commands.options import add_common, listed
 from sifdetect.errors import BatchIncomplete, SifdetectError
 from sifdetect.findings import StudyFindings, to_json
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from sifdetect.commands.common import add_common
+from sifdetect.commands.options import add_common
 
 HELP = "list, verify or export bundles"
 

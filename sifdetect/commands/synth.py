@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sifdetect.commands.common import add_verbosity, listed
+from sifdetect.commands.options import add_verbosity, listed
 
 HELP = "write synthetic studies with their truth"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sifdetect.commands.common import add_verbosity, pair
+from sifdetect.commands.options import add_verbosity, pair
 
 HELP = "train a network"
 

@@ -180,9 +180,7 @@ def components(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[
         return image * (1 + params.grain * subject.texture), np.zeros_like(image)
     water, fat = _by_physics(subject, params, sequence)
     grain = 1 + np.float32(params.grain) * subject.texture
-    water *= grain
-    fat *= grain
-    return water, fat
+    return water * grain, fat * grain
 
 
 def fat_left(
