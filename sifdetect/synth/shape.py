@@ -59,7 +59,7 @@ class ShapeParams:
             joint_gap_mm=float(rng.uniform(1.0, 3.2)),
             lumbar=lumbar.LumbarParams.sample(rng),
         )
-        return drawn._varied(rng)
+        return drawn._varied(rng)._completed(rng)
 
     def _varied(self, rng: np.random.Generator) -> ShapeParams:
         """The pelvis with the form of its sacrum drawn in detail, that of a woman or a man."""
@@ -78,6 +78,10 @@ class ShapeParams:
         variants = VariantParams.sample(rng)
         curve, form = variants.applied(curve, form)
         return replace(self, curve=curve, sacrum=form, variants=variants, female=female)
+
+    def _completed(self, rng: np.random.Generator) -> ShapeParams:
+        """The pelvis with what is drawn last, so that all else stays as it was."""
+        return replace(self, sacrum=self.sacrum.set_apart(rng))
 
     @cached_property
     def frame(self) -> SacralFrame:
