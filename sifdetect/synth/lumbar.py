@@ -163,8 +163,14 @@ def _arch(side: Array, s: Array, v: Array, one: _Vertebra) -> Array:
     # Above: processes of this vertebra, lateral; below: its inferior ones, medial of the next.
     above = _ball(side - 21, from_middle + half + 1, v + 27, (5.5 * large, 11.0, 6.5 * large))
     above = np.maximum(above, half_gap - (side - 17.5 + 0.35 * (v + 27)))
-    below = _ball(side - 15, from_middle - half - 5, v + 32, (5.5 * large, 12.0, 5.5 * large))
-    below = np.maximum(below, half_gap + (side - 17.5 + 0.35 * (v + 27)))
+    if one.index == 0:
+        # L5's fill the hollow facets of S1 (sacrum.py), which cut the joint space out of them.
+        below = _ball(side - 14.5, from_middle - half - 2, v + 36, (9.8, 15.0, 9.8))
+        thick = 0.64 * (side - 13) + 0.77 * (v + 39) + 3 * large - 1
+        below = -smooth_min(-below, thick, 3.0)
+    else:
+        below = _ball(side - 15, from_middle - half - 5, v + 32, (5.5 * large, 12.0, 5.5 * large))
+        below = np.maximum(below, half_gap + (side - 17.5 + 0.35 * (v + 27)))
     parts = smooth_min(np.minimum(lamina, spinous), np.minimum(above, below), 2.0)
     parts = smooth_min(parts, pedicle, 3.0)
     result: Array = smooth_min(parts, _transverse(side, from_middle, v, one), 3.0)

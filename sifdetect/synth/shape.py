@@ -170,7 +170,7 @@ def evaluate(params: ShapeParams, points: Points) -> BoneField:
     gap = params.joint_gap_mm
     hip_mm = joint.with_joint(hips.bone_mm, bone, bent.x, v, gap_mm=gap, hips=params.hip)
     place = (bent.x, s, v)
-    l5_mm = np.maximum(spine.l5_mm, 1.5 - bone.bone_mm)
+    l5_mm = np.maximum(spine.l5_mm, 2.2 - bone.bone_mm)
     surfaces = {
         int(AnatomyLabel.HIP_LEFT): hip_mm,
         FEMUR: hips.femur_mm,
