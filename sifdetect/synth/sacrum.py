@@ -107,11 +107,16 @@ def _form_level(level: Array, curve: SpineCurve) -> Array:
 
 def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Array, Array, Array]:
     """Bone, foramina and canal."""
-    solid = _smooth_max(_lateral(at, params), _ventral(at, params), 6.0)
+    lateral, ventral = _lateral(at, params), _ventral(at, params)
+    solid = _smooth_max(lateral, ventral, 6.0)
+    if any(params.joint_spur_mm):
+        solid = smooth_min(solid, _joint_spur(at, params, lateral, ventral), 2.0)
     solid = _smooth_max(solid, _dorsal(at, params), 4.0)
     end = at.s - curve.sacral_end_mm / curve.scale
     solid = _smooth_max(solid, np.maximum(end, _top(at, params)), 3.0)
     solid = smooth_min(solid, _articular_processes(at), 3.0)
+    if any(params.rim_spur_mm):
+        solid = smooth_min(solid, _rim_spur(at, params), 2.0)
     canal, foramen = _canal(at, params), _foramina(at, params, curve.segments - 1)
     hollow = np.minimum(np.minimum(canal, foramen), _open_roof(at, params))
     bone = _smooth_max(solid, -hollow, 1.5)
@@ -164,6 +169,27 @@ def _top(at: _Place, params: SacrumParams) -> Array:
     dish = 1.2 * np.clip(1 - body * body, 0, 1)
     result: Array = (dish * (1 - outside) + slope * outside - at.s) * (1 - 0.12 * outside)
     return result
+
+
+def _sided(at: _Place, pair: tuple[float, float]) -> Array:
+    """The value of a (right, left) pair at every point, smooth across the midline."""
+    right, left = pair
+    across = np.clip(at.x * at.side / 12, -1, 1)
+    return np.asarray((left + right) / 2 + (left - right) / 2 * across, dtype=np.float32)
+
+
+def _rim_spur(at: _Place, params: SacrumParams) -> Array:
+    """A lip along the front of the S1 end plate's rim, gone behind the middle of the body."""
+    outward = (np.sqrt((at.x / 27) ** 2 + ((at.v + 1) / 18) ** 2) - 1) * 18
+    front = np.clip((at.v + 6) / 10, 0, 1)
+    thick = 0.6 * _sided(at, params.rim_spur_mm) * front
+    return np.asarray(np.hypot(outward - 0.4 * thick, at.s - 2.2) - thick + 2 * (1 - front))
+
+
+def _joint_spur(at: _Place, params: SacrumParams, lateral: Array, ventral: Array) -> Array:
+    """A lip along the edge of ventral and auricular surface, thickest at S2's upper end."""
+    thick = _sided(at, params.joint_spur_mm) * np.exp(-(((at.level - 1.2) / 0.7) ** 2))
+    return np.asarray(np.hypot(lateral + 2.0, ventral + 0.5) - thick, dtype=np.float32)
 
 
 def _articular_processes(at: _Place) -> Array:
