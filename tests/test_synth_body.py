@@ -131,6 +131,21 @@ def test_roots_run_in_front_of_the_ala_and_fat_lies_in_the_foramina(someone: Pat
     assert set(np.unique(tissue[foramina])) <= {Tissue.FAT, Tissue.NERVE}
 
 
+def test_one_root_runs_through_each_foramen() -> None:
+    """Beside each of S1/S2 to S3/S4 the nerve in a foramen is one strand in fat, as a rule."""
+    case = sample_case(4, morphology=Morphology.NONE)
+    grid = case.frame.grid((-45, -50, -45), (45, 40, 30), 1.0)
+    scene = scene_at(case, points_of(case, grid), 1.0)
+    labels, level = scene.bones.labels, scene.bones.level
+    for side in (AnatomyLabel.SACRAL_FORAMEN_RIGHT, AnatomyLabel.SACRAL_FORAMEN_LEFT):
+        for number in (1, 2, 3):
+            foramen = (labels == side) & (np.abs(level - number) < 0.5)
+            nerve = foramen & (scene.tissue == Tissue.NERVE)
+            parts, _ = ndimage.label(nerve, np.ones((3, 3, 3)))
+            assert 0.1 < nerve.sum() / foramen.sum() < 0.6
+            assert np.bincount(parts.ravel())[1:].max() > 0.85 * nerve.sum()
+
+
 def test_ligaments_run_from_the_lower_sacrum_to_the_ischium(someone: Patient) -> None:
     """Sacrospinous and sacrotuberous ligament: fibrous tissue on both sides below S3."""
     points = someone.points

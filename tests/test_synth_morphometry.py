@@ -90,6 +90,15 @@ def test_a_profile_off_by_15_percent_is_noticed(
     assert noticed in misses()
 
 
+def test_foramina_set_apart_are_measured_apart() -> None:
+    """S2's foramina 3 mm further out on each side lie 6 mm further apart, S1's where they were."""
+    shape = mean_shape()
+    form = replace(shape.sacrum, foramen_apart_mm=(0.0, 3.0, 0.0, 0.0))
+    near, far = measures(of_shape(shape)), measures(of_shape(replace(shape, sacrum=form)))
+    assert far["between_s2"] - near["between_s2"] == pytest.approx(6.0, abs=1.0)
+    assert far["between_s1"] == near["between_s1"]
+
+
 def test_sacra_vary_as_real_ones_do() -> None:
     """The standard deviations of five drawn sacra lie within a factor of two of real ones."""
     drawn = [

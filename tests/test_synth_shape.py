@@ -7,7 +7,9 @@ import pytest
 from scipy import ndimage
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, mirrored
+from sifdetect.synth.noise import Points
 from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
+from sifdetect.synth.shape import ShapeParams
 from sifdetect.volume import LabelMap
 
 SEEDS = (3, 4, 5)
@@ -79,3 +81,22 @@ def test_a_joint_of_cartilage_separates_sacrum_and_ilium(bones: LabelMap) -> Non
     hip = np.isin(bones.values, [AnatomyLabel.HIP_LEFT, AnatomyLabel.HIP_RIGHT])
     near = ndimage.binary_dilation(sacral, iterations=3) & hip
     assert near.sum() > 100, "the ilium must come close to the sacrum"
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_l5_and_s1_meet_in_a_facet_joint_on_each_side(side: int) -> None:
+    """More than 110 mm² of S1 faces L5 within 3 mm behind the canal's corner, none touches it."""
+    spacing, shape = 0.75, ShapeParams.sample(np.random.default_rng([5, 2]))
+    across, along = np.arange(8, 36, spacing), np.arange(-15, 10, spacing)
+    ends = np.stack([shape.curve.position_mm(float(s)) for s in along])
+    ventral = np.stack([shape.curve.position_mm(float(s), 1.0) for s in along]) - ends
+    x, v, k = np.meshgrid(
+        across, np.arange(-50, -14, spacing), np.arange(len(along)), indexing="ij"
+    )
+    place = np.moveaxis(ends[k] + v[..., None] * ventral[k], -1, 0).astype(np.float32)
+    labels = shape.bones(Points((side * x).astype(np.float32), place[1], place[2])).labels
+    sacral = np.isin(labels, [int(label) for label in SACRUM_LABELS])
+    faces = sacral & ~ndimage.binary_erosion(sacral)
+    gap = ndimage.distance_transform_edt(labels != AnatomyLabel.L5)[faces] * spacing
+    assert gap.min() > spacing
+    assert (gap < 3).sum() * spacing**2 > 110

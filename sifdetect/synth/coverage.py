@@ -18,7 +18,7 @@ from sifdetect.findings import (
     StudyFindings,
 )
 from sifdetect.synth.scene import VISIBLE, CaseParams, points_of, scene_at
-from sifdetect.synth.truth import TRUTH_BOX_MM
+from sifdetect.synth.truth import TRUTH_BOX_MM, levels_of
 from sifdetect.volume import Floats, Grid
 
 SAMPLE_MM = 3.0
@@ -34,17 +34,17 @@ def coverage_of(params: CaseParams, grids: Sequence[Grid]) -> Coverage:
     """Share of the sacral bone, in all and by level, that lies inside at least one of the grids.
 
     The bone is sampled every ``SAMPLE_MM``. A level whose share is below ``WHOLE`` is named in
-    ``limits``, in the words of the analysis.
+    ``limits``, in the words of the analysis. A level that the sacrum does not have is left out.
     """
     box = params.frame.grid(*TRUTH_BOX_MM, SAMPLE_MM)
     points = points_of(params, box)
     bones = params.shape.bones(points)
     sacral = np.isin(bones.labels, [int(label) for label in SACRUM_LABELS])
-    level = np.clip(np.floor(bones.level[sacral]), 0, 4).astype(int) + 1
+    levels = levels_of(params)
+    level = np.clip(np.floor(bones.level[sacral]), 0, len(levels) - 1).astype(int) + 1
     seen = _in_view(box.index_to_mm(np.argwhere(sacral)), grids)
     by_level = {
-        one: float(seen[level == one].mean()) if (level == one).any() else 0.0
-        for one in SacralLevel
+        one: float(seen[level == one].mean()) if (level == one).any() else 0.0 for one in levels
     }
     return Coverage(
         sacrum=float(seen.mean()),

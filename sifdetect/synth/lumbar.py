@@ -105,15 +105,18 @@ def evaluate(
 
 
 def _coccyx(curve: SpineCurve, across: Array, s: Array, v: Array) -> Array:
-    """Three or four small segments, curved forward with the spine's curve."""
-    end, result = curve.level_bounds_mm[-1], np.full(s.shape, FAR_MM, dtype=np.float32)
+    """Three or four small segments, curved forward with the spine's curve; a free S5 on top."""
+    end, result = curve.sacral_end_mm, np.full(s.shape, FAR_MM, dtype=np.float32)
     near = (s > end - 8) & (np.abs(across) < 30)
     side, s, ventral = across[near], s[near], v[near] / np.float32(curve.scale)
-    below = np.clip((s - end) / 32, 0, 1)
-    waist = 1 - 0.3 * np.cos(np.pi * (3.2 * below + 0.5)) ** 8
-    width, deep = (9.5 - 6 * below) * waist, (5 - 2 * below) * waist
+    length = 32 + float(curve.level_bounds_mm[-1]) - end
+    below = np.clip((s - end) / length, 0, 1)
+    waist = 1 - 0.3 * np.cos(np.pi * (length / 10 * below + 0.5)) ** 8
+    # A free S5 is broader than what follows it.
+    broad = 5.0 * np.clip(1 - (s - end) / 20, 0, 1) if curve.segments < 5 else 0.0
+    width, deep = (9.5 - 6 * below + broad) * waist, (5 - 2 * below) * waist
     bone = (np.sqrt((side / width) ** 2 + ((ventral - 1) / deep) ** 2) - 1) * deep
-    result[near] = np.maximum(bone, np.maximum(end + 2 - s, s - end - 32))
+    result[near] = np.maximum(bone, np.maximum(end + 2 - s, s - end - length))
     return result
 
 
@@ -160,8 +163,14 @@ def _arch(side: Array, s: Array, v: Array, one: _Vertebra) -> Array:
     # Above: processes of this vertebra, lateral; below: its inferior ones, medial of the next.
     above = _ball(side - 21, from_middle + half + 1, v + 27, (5.5 * large, 11.0, 6.5 * large))
     above = np.maximum(above, half_gap - (side - 17.5 + 0.35 * (v + 27)))
-    below = _ball(side - 15, from_middle - half - 5, v + 32, (5.5 * large, 12.0, 5.5 * large))
-    below = np.maximum(below, half_gap + (side - 17.5 + 0.35 * (v + 27)))
+    if one.index == 0:
+        # L5's fill the hollow facets of S1 (sacrum.py), which cut the joint space out of them.
+        below = _ball(side - 14.5, from_middle - half - 2, v + 36, (9.8, 15.0, 9.8))
+        thick = 0.64 * (side - 13) + 0.77 * (v + 39) + 3 * large - 1
+        below = -smooth_min(-below, thick, 3.0)
+    else:
+        below = _ball(side - 15, from_middle - half - 5, v + 32, (5.5 * large, 12.0, 5.5 * large))
+        below = np.maximum(below, half_gap + (side - 17.5 + 0.35 * (v + 27)))
     parts = smooth_min(np.minimum(lamina, spinous), np.minimum(above, below), 2.0)
     parts = smooth_min(parts, pedicle, 3.0)
     result: Array = smooth_min(parts, _transverse(side, from_middle, v, one), 3.0)

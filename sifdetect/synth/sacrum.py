@@ -18,11 +18,11 @@ from sifdetect.synth.spine import SpineCurve
 
 __all__ = ["SacrumField", "SacrumParams", "evaluate", "smooth_min"]
 
-FORAMEN_MEDIAL_MM = (14.6, 13.0, 14.6, 13.8)
+FORAMEN_MEDIAL_MM = (14.6, 12.4, 14.6, 13.8)
 """From the midline to the medial border of the ventral foramina S1-S4."""
-FORAMEN_HALF_WIDTH_MM = (6.0, 7.8, 6.7, 4.5)
+FORAMEN_HALF_WIDTH_MM = (6.25, 8.0, 6.7, 4.5)
 """Half the width of the foramina at the depth of the curve; ventrally they open to a funnel."""
-FORAMEN_HALF_HEIGHT_MM = (5.6, 6.9, 5.4, 3.8)
+FORAMEN_HALF_HEIGHT_MM = (5.85, 6.9, 5.4, 3.8)
 _REACH_MM = (76.0, -62.0, 44.0)
 _FAR_MM = 30.0
 EDGE_MM = 1.5
@@ -84,7 +84,8 @@ def evaluate(
     width, back, front = _REACH_MM
     near = (level > -1.1) & (level < 5.6) & (lateral_mm < width)
     near &= (ventral_mm > back) & (ventral_mm < front)
-    at = _Place(level[near], lateral_mm[near], ventral_mm[near], s[near] / size, np.sign(x[near]))
+    form = _form_level(level[near], curve)
+    at = _Place(form, lateral_mm[near], ventral_mm[near], s[near] / size, np.sign(x[near]))
     fields = [np.full(level.shape, _FAR_MM, dtype=np.float32) for _ in range(4)]
     for field, values in zip(fields, _surfaces(at, params, curve), strict=True):
         field[near] = values
@@ -111,16 +112,31 @@ def _level(curve: SpineCurve, s: Array) -> Array:
     return np.interp(s, extended, [-1.0, 0, 1, 2, 3, 4, 5, 7.0]).astype(np.float32)
 
 
+def _form_level(level: Array, curve: SpineCurve) -> Array:
+    """The level of the mean bone whose form a level has: four segments end as five do."""
+    if curve.segments == 5:
+        return level
+    knots = [-2.0, 3.35, curve.segments, 7.0]
+    result: Array = np.interp(level, knots, [-2.0, 3.35, 5.0, 9.0]).astype(np.float32)
+    return result
+
+
 def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Array, ...]:
     """The filled bone, its cavities, foramina and canal."""
-    solid = _smooth_max(_lateral(at, params), _ventral(at, params), 6.0)
+    lateral, ventral = _lateral(at, params), _ventral(at, params)
+    solid = _smooth_max(lateral, ventral, 6.0)
+    if any(params.joint_spur_mm):
+        solid = smooth_min(solid, _joint_spur(at, params, lateral, ventral), 2.0)
     solid = _smooth_max(solid, _dorsal(at, params), 4.0)
-    end = at.s - float(curve.level_bounds_mm[-1] / curve.scale)
+    end = at.s - curve.sacral_end_mm / curve.scale
     solid = _smooth_max(solid, np.maximum(end, _top(at, params)), 3.0)
     solid = smooth_min(solid, _articular_processes(at), 3.0)
-    canal, foramen = _canal(at, params), _foramina(at, params)
+    if any(params.rim_spur_mm):
+        solid = smooth_min(solid, _rim_spur(at, params), 2.0)
+    canal, foramen = _canal(at, params), _foramina(at, params, curve.segments - 1)
     hollow = np.minimum(np.minimum(canal, foramen), _open_roof(at, params))
-    return solid, hollow, np.maximum(foramen, solid - 2), np.maximum(canal, -at.s)
+    canal = np.maximum(canal, np.maximum(-at.s, 18 * (at.level - 4.3)))
+    return solid, hollow, np.maximum(foramen, solid - 2), canal
 
 
 def _ventral(at: _Place, params: SacrumParams) -> Array:
@@ -170,6 +186,27 @@ def _top(at: _Place, params: SacrumParams) -> Array:
     return result
 
 
+def _sided(at: _Place, pair: tuple[float, float]) -> Array:
+    """The value of a (right, left) pair at every point, smooth across the midline."""
+    right, left = pair
+    across = np.clip(at.x * at.side / 12, -1, 1)
+    return np.asarray((left + right) / 2 + (left - right) / 2 * across, dtype=np.float32)
+
+
+def _rim_spur(at: _Place, params: SacrumParams) -> Array:
+    """A lip along the front of the S1 end plate's rim, gone behind the middle of the body."""
+    outward = (np.sqrt((at.x / 27) ** 2 + ((at.v + 1) / 18) ** 2) - 1) * 18
+    front = np.clip((at.v + 6) / 10, 0, 1)
+    thick = 0.6 * _sided(at, params.rim_spur_mm) * front
+    return np.asarray(np.hypot(outward - 0.4 * thick, at.s - 2.2) - thick + 2 * (1 - front))
+
+
+def _joint_spur(at: _Place, params: SacrumParams, lateral: Array, ventral: Array) -> Array:
+    """A lip along the edge of ventral and auricular surface, thickest at S2's upper end."""
+    thick = _sided(at, params.joint_spur_mm) * np.exp(-(((at.level - 1.2) / 0.7) ** 2))
+    return np.asarray(np.hypot(lateral + 2.0, ventral + 0.5) - thick, dtype=np.float32)
+
+
 def _articular_processes(at: _Place) -> Array:
     """Lips beside the canal whose facets face backwards and inwards, slightly hollow."""
     along = (at.s - 4) / 13
@@ -204,9 +241,9 @@ def _open_roof(at: _Place, params: SacrumParams) -> Array:
     return _smooth_max(np.minimum(upper, lower), at.v - front, 2.0)
 
 
-def _foramina(at: _Place, params: SacrumParams) -> Array:
+def _foramina(at: _Place, params: SacrumParams, count: int) -> Array:
     nearest = np.full(at.level.shape, _FAR_MM, dtype=np.float32)
-    for index in range(4):
+    for index in range(count):
         near = (np.abs(at.level - (index + 1)) < 0.6) & (at.x < 62)
         if near.any():
             here = _Place(at.level[near], at.x[near], at.v[near], at.s[near], at.side[near])
@@ -226,7 +263,7 @@ def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
     forward = at.v - canal
     # Forward of the curve the tunnel widens to a groove that runs outwards.
     wide = 1 + 0.025 * np.clip(at.v, 0, 14)
-    centre = FORAMEN_MEDIAL_MM[index] + half_width
+    centre = FORAMEN_MEDIAL_MM[index] + params.foramen_apart_mm[index] + half_width
     centre = centre + params.foramen_out * np.clip(at.v, canal, 14) * (1 - 0.12 * index)
     along = (at.level - index - 1) * height - params.foramen_shift_mm[index] - 0.12 * forward
     # Oval, the lateral end higher than the medial one, no two of them alike.
@@ -245,8 +282,9 @@ def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
 def _zone(at: _Place, params: SacrumParams) -> Array:
     knots = np.arange(7.0)
     width = np.array(FORAMEN_HALF_WIDTH_MM)
-    medial_at = np.concatenate([[17.0], FORAMEN_MEDIAL_MM, [9.0, 6.0]])
-    lateral_at = np.concatenate([[29.5], np.array(FORAMEN_MEDIAL_MM) + 2 * width + 2, [15.0, 9.0]])
+    border = np.array(FORAMEN_MEDIAL_MM) + np.array(params.foramen_apart_mm)
+    medial_at = np.concatenate([[17.0], border, [9.0, 6.0]])
+    lateral_at = np.concatenate([[29.5], border + 2 * width + 2, [15.0, 9.0]])
     clipped = np.clip(at.level, 0, 6)
     medial = np.interp(clipped, knots, medial_at).astype(np.float32)
     lateral = np.interp(clipped, knots, lateral_at).astype(np.float32)

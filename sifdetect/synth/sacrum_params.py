@@ -6,6 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+FORAMEN_APART_SD_MM = (0.4, 1.15, 1.0, 0.9)
+"""Spread of the foramina's distance from the midline beyond that of the width, each side; S1 and S2
+after the shape model (morphometry.py), S3 and S4, which it lacks, chosen."""
+FORAMEN_APART_CORRELATION = 0.3
+"""Of that distance from level to level; 0.2 between S1 and S2 in the shape model."""
+
 
 @dataclass(frozen=True)
 class SacrumParams:
@@ -26,6 +32,9 @@ class SacrumParams:
         hiatus: level at which the canal loses its roof.
         foramen_out: ventrolateral direction of the foramina, mm outwards per mm forward.
         foramen_skew: relative difference in size between a left foramen and the mean of its pair.
+        foramen_apart_mm: how much further from the midline the foramina lie than the mean.
+        rim_spur_mm: (right, left) osteophyte at the front of the S1 end plate's rim.
+        joint_spur_mm: (right, left) osteophyte at the ventral edge of the sacroiliac joint.
     """
 
     width: float
@@ -45,6 +54,9 @@ class SacrumParams:
     hiatus: float = 3.9
     foramen_out: float = 0.5
     foramen_skew: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    foramen_apart_mm: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    rim_spur_mm: tuple[float, float] = (0.0, 0.0)
+    joint_spur_mm: tuple[float, float] = (0.0, 0.0)
 
     @staticmethod
     def sample(rng: np.random.Generator) -> SacrumParams:
@@ -66,7 +78,7 @@ class SacrumParams:
         return replace(
             self,
             width=self.width * width,
-            ala_drop=float(np.clip(rng.normal(0.3, 0.2), -0.1, 0.75)),
+            ala_drop=float(np.clip(rng.normal(0.24, 0.17), -0.1, 0.75)),
             ala_slope=float(np.clip(rng.normal(1.0, 0.15), 0.5, 1.5)),
             ala_skew_mm=float(rng.normal(0.0, 1.2)),
             ala_sweep=float(np.clip(rng.normal(1.0, 0.2), 0.4, 1.5)),
@@ -77,4 +89,27 @@ class SacrumParams:
             hiatus=float(np.clip(rng.normal(3.9, 0.3), 3.0, 4.5)),
             foramen_out=float(np.clip(rng.normal(0.5, 0.1), 0.2, 0.8)),
             foramen_skew=(float(skew[0]), float(skew[1]), float(skew[2]), float(skew[3])),
+        )
+
+    def set_apart(self, rng: np.random.Generator) -> SacrumParams:
+        """The shape with its foramina nearer to the midline or further from it, as drawn."""
+        common, *own = np.clip(rng.normal(0, 1, 5), -2.2, 2.2)
+        share = FORAMEN_APART_CORRELATION
+        drawn = np.sqrt(share) * common + np.sqrt(1 - share) * np.array(own)
+        first, second, third, fourth = (np.array(FORAMEN_APART_SD_MM) * drawn).tolist()
+        return replace(self, foramen_apart_mm=(first, second, third, fourth))
+
+    def aged(self, rng: np.random.Generator, *, wear: float, female: bool) -> SacrumParams:
+        """The shape with the osteophytes of age; ``wear`` runs from 0 at 50 years to 1 at 95.
+
+        Those of the joint's ventral edge are common and rarer in women (Shibata 2002, J Orthop
+        Sci; Ziegeler 2021, Sci Rep: odds ratio 0.15); the sizes are chosen.
+        """
+        rim = np.clip(rng.normal(0.5 + 2.2 * wear, 1.1), 0, 4) * rng.uniform(0.6, 1.3, 2)
+        usual = 0.4 + 2.2 * wear - 1.0 * female
+        joint = np.clip(rng.normal(usual, 1.0), 0, 4) * rng.uniform(0.6, 1.3, 2)
+        return replace(
+            self,
+            rim_spur_mm=(float(rim[0]), float(rim[1])),
+            joint_spur_mm=(float(joint[0]), float(joint[1])),
         )

@@ -45,6 +45,8 @@ class SpineCurve:
             right angle and turns back by this before the kyphosis turns it forward.
         heights: (S1 … S5) factor on SACRAL_HEIGHTS_MM.
         bends: share of the kyphosis in S1 … S5, together 1.
+        segments: how many of them the sacrum has; with four, what would be S5 is the first free
+            coccygeal segment.
     """
 
     slope_deg: float
@@ -54,12 +56,18 @@ class SpineCurve:
     wedge_deg: float = 0.0
     heights: tuple[float, ...] = (1.0,) * 5
     bends: tuple[float, ...] = KYPHOSIS_SHARE
+    segments: int = 5
 
     @cached_property
     def level_bounds_mm(self) -> NDArray[np.float64]:
         """(6,) arc length at the S1 upper end plate, S1/S2, … and the lower end of S5."""
         heights = np.array(SACRAL_HEIGHTS_MM) * np.array(self.heights)
         return np.concatenate([[0.0], np.cumsum(heights)]) * self.scale
+
+    @property
+    def sacral_end_mm(self) -> float:
+        """Arc length at the lower end of the last sacral segment."""
+        return float(self.level_bounds_mm[self.segments])
 
     @cached_property
     def vertebra_bounds_mm(self) -> list[tuple[float, float]]:

@@ -14,6 +14,9 @@ from sifdetect.synth.place import DORSAL_S_MM, DORSAL_V_MM, Place
 from sifdetect.synth.shape import FEMUR, BoneField
 from sifdetect.synth.spine import SpineCurve
 
+SAC_LEVELS = (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+SAC_V_MM = (-25.0, -23.0, -21.5, -19.0, -15.5, -13.3, -9.3, -7.5)
+"""Centre of the canal, ventral of the curve (CANAL_* in sacrum_profiles.py; above, lumbar.py)."""
 LATTICE_MM = 3.4
 """Spacing at which muscles, vessels and nerves are evaluated; they are filled in between."""
 
@@ -187,7 +190,7 @@ def _spinal_content(
         values.ravel()[index]
         for values in (bones.level, np.abs(points.x), bones.v_mm, bones.s_mm, bones.labels)
     )
-    middle = np.interp(level, [-0.5, 0, 1, 2, 3], [-26, -24, -20, -15, -12]) * size
+    middle = np.interp(level, SAC_LEVELS, SAC_V_MM) * size
     radius = np.hypot(side, deep - middle)
     canal = ((radius < 13 * size) & (behind < 5)) | (labels == AnatomyLabel.SACRAL_CANAL)
     flat[index[canal]] = Tissue.FAT
@@ -195,14 +198,32 @@ def _spinal_content(
     flat[index[canal & (radius < 9.5 * size * np.sqrt(sac))]] = Tissue.CSF
     roots = np.hypot(side - 4, deep - middle + 3)
     flat[index[canal & (roots < 2.2)]] = Tissue.NERVE
-    foramen = (bones.labels == AnatomyLabel.SACRAL_FORAMEN_LEFT) | (
-        bones.labels == AnatomyLabel.SACRAL_FORAMEN_RIGHT
-    )
-    tissue[foramen] = Tissue.FAT
-    tissue[foramen & (fine > 0.1)] = Tissue.NERVE
+    _foraminal_roots(tissue, size, bones, fine)
     tissue[bones.disc] = Tissue.DISC
     annulus = bones.disc & ((points.x / 25) ** 2 + ((bones.v_mm + 1) / 17) ** 2 > 0.72 * size**2)
     tissue[annulus] = Tissue.LIGAMENT
+
+
+def _foraminal_roots(tissue: NDArray[np.uint8], size: float, bones: BoneField, fine: Array) -> None:
+    """A root in the fat of each foramen, from the canal outwards and forward as the foramen runs.
+
+    About 6 mm thick with its ganglion (own estimate).
+    """
+    left, right = AnatomyLabel.SACRAL_FORAMEN_LEFT, AnatomyLabel.SACRAL_FORAMEN_RIGHT
+    index = np.flatnonzero((bones.labels == left) | (bones.labels == right))
+    flat = tissue.reshape(-1)
+    flat[index] = Tissue.FAT
+    level, zone, v, uneven = (
+        values.ravel()[index] for values in (bones.level, np.abs(bones.lateral), bones.v_mm, fine)
+    )
+    number = np.clip(np.rint(level), 1, 4)
+    along = (level - number) * 23 - 0.12 * (v / size + 12)
+    across = (zone - 1.45 - 0.034 * np.clip(v / size, -16, 14)) * 14
+    entering = v / size - np.interp(number, SAC_LEVELS, SAC_V_MM) - 2
+    # Medially it comes out of the canal, in front of the sac.
+    away = np.where((across < 0) & (v < -6 * size), np.abs(entering), np.abs(across))
+    nerve = np.hypot(away, along) < 3.0 + 0.5 * uneven
+    flat[index[nerve]] = Tissue.NERVE
 
 
 def _bones(tissue: NDArray[np.uint8], body: BodyParams, bones: BoneField) -> None:

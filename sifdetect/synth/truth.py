@@ -74,11 +74,16 @@ def truth_of(params: CaseParams) -> StudyFindings:
             rule=RULE,
         ),
         ffp=FfpFinding(value=ffp_of(params), rule=RULE),
-        coverage=Coverage(sacrum=1.0, by_level=dict.fromkeys(SacralLevel, 1.0)),
+        coverage=Coverage(sacrum=1.0, by_level=dict.fromkeys(levels_of(params), 1.0)),
         algorithm=Algorithm(name="sifdetect.synth", version=VERSION),
         fractures=_fractures(params),
         other_findings=(*_rami(params), *_mimics(params)),
     )
+
+
+def levels_of(params: CaseParams) -> tuple[SacralLevel, ...]:
+    """The levels that a sacrum has: S1–S5, or S1–S4 where S5 is a part of the coccyx."""
+    return tuple(SacralLevel)[: params.shape.curve.segments]
 
 
 def _zone(fracture: FractureParams, side: Side) -> int:
@@ -199,6 +204,7 @@ def _fractures(params: CaseParams) -> tuple[Fracture, ...]:
         one = _fracture(number, sheet, basis, grid.index_to_mm(index))
         if basis in (Basis.EDEMA, Basis.LINE_AND_EDEMA):
             one = _outlined(one, grid.index_to_mm(np.argwhere(around)))
+        one = replace(one, levels=tuple(lv for lv in one.levels if lv in levels_of(params)))
         found.append(_with_displacement(one, params))
     return tuple(found)
 
