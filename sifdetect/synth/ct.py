@@ -108,7 +108,8 @@ class CtParams:
         """Draw a scan; trabecular HU from a young adult's to osteoporosis (Pickhardt 2013).
 
         Veins gain 60-160 HU in the portal venous phase; contrast medium is in the bladder only
-        later. Muscle falls from 60 to about 10 HU with its fat (Goodpaster 2000).
+        later. Muscle is darker the more fat it holds (Goodpaster 2000, J Appl Physiol); by how
+        much is an own estimate.
         """
         phase = rng.random()
         contrast = float(rng.uniform(60, 160)) if phase < 0.4 else 0.0

@@ -13,7 +13,7 @@ MIDDLE_LEVEL, HALF_HEIGHT_LEVELS = 1.6, 1.55
 MIDDLE_V_MM, HALF_DEPTH_MM = -13.0, 21.0
 """The auricular surface: S1 to the middle of S3, from the ventral edge to the tuberosity."""
 SYNOVIAL_V_MM = -24.0
-"""Behind this the joint is ligament and fat and widens (Egund and Jurik 2014)."""
+"""Behind this the joint is ligament and fat (Egund and Jurik 2014, Semin Musculoskelet Radiol)."""
 
 
 def with_joint(
