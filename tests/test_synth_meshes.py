@@ -292,7 +292,7 @@ def test_a_folder_without_pelves_is_refused_with_what_it_lacks(tmp_path: Path) -
 def test_a_damaged_pelvis_is_refused_by_name(tmp_path: Path) -> None:
     """A file that ends in the middle is the user's to replace, not an error of ours."""
     damaged = tmp_path / "VH_F_Pelvis.glb"
-    words = [b"glTF", 2, 4096, 4, b"JSON", b"{}  ", 2048, b"BIN\0", 0]
+    words: list[bytes | int] = [b"glTF", 2, 4096, 4, b"JSON", b"{}  ", 2048, b"BIN\0", 0]
     parts = (w if isinstance(w, bytes) else w.to_bytes(4, "little") for w in words)
     damaged.write_bytes(b"".join(parts))
     with pytest.raises(UnreadableInput, match=r"VH_F_Pelvis\.glb is damaged"):
