@@ -249,6 +249,7 @@ def test_a_case_says_what_it_was_made_from(tmp_path: Path, monkeypatch: pytest.M
         ("meshes:{}", 4, "no pelvic meshes in {}"),
         ("meshes:{}/absent", 4, "the folder {}/absent does not exist"),
         ("ssm:{}/Sacrum.h5", 4, "there is no LeftHip.h5 beside {}/Sacrum.h5"),
+        ("ssm:{}", 4, "{} is a folder; a file is needed"),
         ("ssm:{}/other.h5", 4, "the file {}/other.h5 does not exist"),
         ("{}/absent", 4, "the folder {}/absent does not exist"),
     ],

@@ -59,6 +59,12 @@ def someone(request: pytest.FixtureRequest) -> Patient:
     return patient(request.param)
 
 
+def halved(values: NDArray[np.bool_] | Array) -> Array:
+    """Means of 2 x 2 x 2 voxels."""
+    pairs = (size for n in values.shape for size in (n // 2, 2))
+    return np.asarray(values.reshape(*pairs).mean(axis=(1, 3, 5)))
+
+
 def muscles_of(someone: Patient) -> muscles.MuscleField:
     """The muscles of a patient, before fat, fascia and bone are laid over them."""
     points, bones = someone.points, someone.scene.bones
@@ -68,22 +74,28 @@ def muscles_of(someone: Patient) -> muscles.MuscleField:
     return muscles.evaluate(place, someone.case.body.muscle)
 
 
-def test_fat_and_mixed_tissue_take_as_much_room_around_the_sacrum_as_in_patients(
-    someone: Patient,
-) -> None:
-    """By HU within 20 mm: fat 42-50 %, mixed 31-38 %, muscle 12-17 % in two open CT scans.
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fat_and_mixed_tissue_take_as_much_room_around_the_sacrum_as_in_patients(seed: int) -> None:
+    """Within 20 mm: fat 47 and 50 %, mixed 35 and 38 %, muscle 18 and 12 % in two open CT scans.
 
-    The bounds are wider, for patients from lean to obese.
+    By HU at 3 mm, averaged from 1.5 mm as a scanner's slice is. The bounds are wider, for patients
+    from lean to obese: twelve seeds give 28-57, 25-55 and 11-35 %.
     """
+    case = sample_case(seed, morphology=Morphology.NONE)
+    points = points_of(case, case.frame.grid((-66, -60, -60), (66, 48, 48), 1.5))
+    scene = scene_at(case, points, 1.5)
     drawn = ct.CtParams.sample(np.random.default_rng(0))
     scan = replace(drawn, scanner=replace(drawn.scanner, noise_hu=8.0), contrast_hu=0.0)
-    rng, spacing = np.random.default_rng(1), np.full(3, SPACING_MM)
-    hu = ct.render(someone.scene, someone.points, scan, spacing_mm=spacing, rng=rng)
-    around = hu[someone.near_sacrum(20.0)]
-    classes = np.histogram(around, [-250, -60, 20, 150])[0] / around.size
-    assert 0.25 < classes[0] < 0.65
-    assert 0.10 < classes[1] < 0.45
-    assert 0.10 < classes[2] < 0.55
+    rng, spacing = np.random.default_rng(1), np.full(3, 1.5)
+    hu = halved(ct.render(scene, points, scan, spacing_mm=spacing, rng=rng))
+    sacrum = np.isin(scene.bones.labels, [int(label) for label in SACRUM_LABELS])
+    bone = halved(np.isin(scene.bones.labels, (0, 6, 7, 8), invert=True)) > 0.25
+    distance = ndimage.distance_transform_edt(halved(sacrum) < 0.5, sampling=SPACING_MM)
+    around = hu[(distance < 20) & ~ndimage.binary_dilation(bone)]
+    fat, mixed, muscle = np.histogram(around, [-250, -60, 20, 150])[0] / around.size
+    assert 0.25 < fat < 0.62
+    assert 0.22 < mixed < 0.60
+    assert 0.08 < muscle < 0.40
 
 
 def test_flesh_lies_behind_the_sacrum_beside_its_crest(someone: Patient) -> None:
@@ -96,7 +108,7 @@ def test_flesh_lies_behind_the_sacrum_beside_its_crest(someone: Patient) -> None
     assert behind.sum() > 40
     flesh = np.isin(tissue[behind], [*FLESH, Tissue.FAT])
     assert flesh.mean() > 0.9
-    assert np.isin(tissue[behind], FLESH).mean() > 0.25
+    assert np.isin(tissue[behind], FLESH).mean() > 0.3
 
 
 def test_piriformis_touches_the_ventral_sacrum_from_s2_to_s4(someone: Patient) -> None:

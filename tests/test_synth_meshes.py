@@ -287,3 +287,13 @@ def test_a_folder_without_pelves_is_refused_with_what_it_lacks(tmp_path: Path) -
     """The error names the folder and the files that would have been read."""
     with pytest.raises(UnreadableInput, match=r"VH_F_Pelvis\.glb"):
         anatomy_source.load(tmp_path)
+
+
+def test_a_damaged_pelvis_is_refused_by_name(tmp_path: Path) -> None:
+    """A file that ends in the middle is the user's to replace, not an error of ours."""
+    damaged = tmp_path / "VH_F_Pelvis.glb"
+    words: list[bytes | int] = [b"glTF", 2, 4096, 4, b"JSON", b"{}  ", 2048, b"BIN\0", 0]
+    parts = (w if isinstance(w, bytes) else w.to_bytes(4, "little") for w in words)
+    damaged.write_bytes(b"".join(parts))
+    with pytest.raises(UnreadableInput, match=r"VH_F_Pelvis\.glb is damaged"):
+        anatomy_source.load(tmp_path)

@@ -163,6 +163,8 @@ def _known(kind: Kind, folder: Path) -> AnatomySource:
 
 
 def _shape_model(sacrum: Path) -> AnatomySource:
+    if sacrum.is_dir():
+        raise UnreadableInput(f"{sacrum} is a folder; a file is needed", hint=_HINT)
     if not sacrum.is_file():
         raise UnreadableInput(f"the file {sacrum} does not exist", hint=_HINT)
     hip = sacrum.with_name("LeftHip.h5")

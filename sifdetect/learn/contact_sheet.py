@@ -28,6 +28,8 @@ PIXEL_MM = 0.8
 LABEL_HEIGHT, LABEL_WIDTH, FONT = 16, 100, 12
 _HALF_SLICES = 2
 _SEARCH_MM = 4.0
+HIPS_LOW_MM, HIPS_HIGH_MM = (-143.0, -60.0, -150.0), (143.0, 144.0, 95.0)
+"""A box with both hips, of the proportions of the sacrum's."""
 BONE = (-250.0, 900.0)
 """Window of bone on CT, HU."""
 
@@ -165,11 +167,14 @@ def mimics(first_seed: int) -> list[tuple[str, CaseParams]]:
 
 
 def most_of_it(case: CaseParams, plane: Plane) -> Plane:
-    """The parallel plane that shows most of what the case's mimics changed."""
+    """The parallel plane that shows most of what the case's mimics changed, wider for a hip."""
+    if Mimic.HIP_PROSTHESIS in case.confounders.mimics:
+        plane = replace(plane, low_mm=HIPS_LOW_MM, high_mm=HIPS_HIGH_MM)
     low, high = list(plane.low_mm), list(plane.high_mm)
     grid = case.frame.grid(low, high, _SEARCH_MM)
     seen = scene_at(case, points_of(case, grid), _SEARCH_MM)
-    changed = (seen.material_share > 0.3) | (np.maximum(seen.edema, seen.sclerosis) > VISIBLE)
+    lesions = np.maximum(seen.edema, seen.sclerosis)
+    changed = np.maximum(seen.material_share, lesions * (lesions > VISIBLE))
     others = tuple(axis for axis in range(3) if axis != plane.normal)
     best = int(np.argmax(changed.sum(axis=others)))
     return replace(plane, at_mm=low[plane.normal] + (best + 0.5) * _SEARCH_MM)

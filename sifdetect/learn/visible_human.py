@@ -65,12 +65,15 @@ def read_visible_human(path: Path) -> BoneMeshes:
     """The bones of one Visible Human pelvis, LPS mm as the file places them.
 
     Raises:
-        UnreadableInput: not one of the two known pelves, or a bone is missing in it.
+        UnreadableInput: not one of the two known pelves, damaged, or a bone is missing in it.
     """
     stem = path.name.removesuffix("_Pelvis.glb")
     if stem not in _VISIBLE_HUMAN:
         raise UnreadableInput(f"{path.name} is not a known pelvis", hint="VH_F or VH_M is")
-    geometry = trimesh.load_scene(path).geometry
+    try:
+        geometry = trimesh.load_scene(path).geometry
+    except (ValueError, OSError, IndexError) as error:
+        raise UnreadableInput(f"{path.name} is damaged ({error})") from error
     try:
         hips = [
             tuple(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.synth.canvas import Bendable, Canvas, Lesion
-from sifdetect.synth.implants import CementDeposit, HipProsthesis, Screws
+from sifdetect.synth.implants import CementDeposit, HipProsthesis, IliosacralScrews, Screws
 from sifdetect.synth.joint_mimics import EndPlateChange, FacetArthropathy, Vacuum
 from sifdetect.synth.marrow_mimics import BoneIsland, Hemangioma, RadiationField, RedMarrow
 from sifdetect.synth.mimic import RATE, USUAL_BUDGET, Mimic
@@ -38,7 +38,7 @@ DRAW: dict[Mimic, Callable[[np.random.Generator], tuple[Lesion, ...]]] = {
     Mimic.VACUUM: Vacuum.sample,
     Mimic.CEMENT: CementDeposit.sample,
     Mimic.HIP_PROSTHESIS: HipProsthesis.sample,
-    Mimic.ILIOSACRAL_SCREW: Screws.iliosacral,
+    Mimic.ILIOSACRAL_SCREW: IliosacralScrews.sample,
     Mimic.PEDICLE_SCREWS: Screws.pedicle,
 }
 """How each mimic is drawn, in the order in which they are painted."""

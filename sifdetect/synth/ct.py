@@ -20,7 +20,7 @@ from sifdetect.synth.ct_artefacts import (
 from sifdetect.synth.ct_scanner import Lattice, Scanner
 from sifdetect.synth.fracture import Stage
 from sifdetect.synth.material import HU, Material
-from sifdetect.synth.noise import Array, Points, SmoothNoise, coarsely
+from sifdetect.synth.noise import Array, Points
 from sifdetect.synth.scene import Scene
 
 MEAN_HU = {
@@ -108,7 +108,8 @@ class CtParams:
         """Draw a scan; trabecular HU from a young adult's to osteoporosis (Pickhardt 2013).
 
         Veins gain 60-160 HU in the portal venous phase; contrast medium is in the bladder only
-        later. Muscle falls from 60 to about 10 HU with its fat (Goodpaster 2000).
+        later. Muscle is darker the more fat it holds (Goodpaster 2000, J Appl Physiol); by how
+        much is an own estimate.
         """
         phase = rng.random()
         contrast = float(rng.uniform(60, 160)) if phase < 0.4 else 0.0
@@ -163,7 +164,7 @@ def render(
     noise = scanner.noise(lattice, scene.body, rng)
     image += noise * noise_profile(points, scene.body)
     image += params.artefacts.hardening(np.maximum(bone * share, 0), spacing_mm)
-    image += params.artefacts.metal_streaks(metal > 0.5, points, rng)
+    image += params.artefacts.metal_streaks(metal > 0.5, points, scene.body, rng)
     image = params.artefacts.truncated(image, points, scene.body)
     return np.asarray(np.clip(image, LOWEST_HU, HIGHEST_HU), dtype=np.float32)
 
@@ -180,12 +181,11 @@ def _soft_tissue(scene: Scene, points: Points, params: CtParams) -> Array:
     spread = np.zeros(len(Tissue), dtype=np.float32)
     for tissue, value in TEXTURE_HU.items():
         spread[tissue] = value
-    fine, planes = scene.body.fine.at(points), _fat_planes(scene, points)
+    fine = scene.body.fine.at(points)
     hu = table[scene.tissue] + spread[scene.tissue] * fine
-    # Septa are thin sheets in fat; between the bundles of a muscle they are dark.
-    hu += 35 * (scene.tissue == Tissue.FAT) * np.clip(0.6 - np.abs(fine) * 4, -0.1, 1)
-    lost = params.muscle_loss * (44 + 55 * planes + 20 * fine)
-    hu -= (scene.tissue == Tissue.MUSCLE) * lost
+    # Fibres and small vessels in fat; the fat between a muscle's bundles is in the tissue itself.
+    hu += 50 * (scene.tissue == Tissue.FAT) * np.clip(0.6 - np.abs(fine) * 2.5, -0.1, 1)
+    hu -= (scene.tissue == Tissue.MUSCLE) * params.muscle_loss * (50 + 20 * fine)
     return np.asarray(hu, dtype=np.float32)
 
 
@@ -210,14 +210,3 @@ def _healing(bone: Array, scene: Scene, points: Points, params: CtParams) -> Arr
     result = bone.copy()
     result[near] = marrow + gap * (params.gap_hu - marrow)
     return result
-
-
-def _fat_planes(scene: Scene, points: Points) -> Array:
-    """Fat between the bundles of muscles, which run down and to the side; 0-1."""
-    narrow = SmoothNoise(scene.body.fine.lattice, 6.0)
-
-    def stretched(at: Points) -> Array:
-        along = np.float32(0.35) * at.z
-        return narrow.at(Points(at.x + np.sign(at.x) * along, at.y, along))
-
-    return np.asarray(np.clip(1 - 3 * np.abs(coarsely(points, 3.1, stretched)), 0, 1))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from sifdetect.synth.body import BodyParams
+from sifdetect.synth.ct_scanner import AVERAGE_MM
 from sifdetect.synth.noise import Array, Points, coarsely
 
 METAL_HU = 8000.0
@@ -17,7 +20,8 @@ LOWEST_HU, HIGHEST_HU = -1024.0, 3071.0
 """Ends of a 12-bit scale; also the value outside the reconstructed circle as it is read."""
 CELL_MM = 3.0
 """Spacing at which streaks are reconstructed."""
-ANGLES = 60
+ANGLES = 180
+"""Views of half a turn; fewer leave a fan of even rays."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,13 @@ class Artefacts:
         return np.asarray(dark, dtype=np.float32)
 
     def metal_streaks(
-        self, metal: NDArray[np.bool_], points: Points, rng: np.random.Generator
+        self, metal: NDArray[np.bool_], points: Points, body: BodyParams, rng: np.random.Generator
     ) -> Array:
         """HU to add, of the points' shape: streaks in the axial slices through metal.
 
         The error of the projections within metal's trace, beam hardening and photon starvation
-        (Barrett 2004, RadioGraphics), is back projected on a coarse grid. Zeros without metal.
+        (Barrett and Keat 2004, RadioGraphics), is back projected on a coarse grid. Zeros without
+        metal.
         """
         if not metal.any():
             return np.zeros(metal.shape, dtype=np.float32)
@@ -79,23 +84,32 @@ class Artefacts:
         share = held / np.maximum(seen, 1)
         error = np.zeros(tuple(count), dtype=np.float32)
         slices = np.flatnonzero(share.any(axis=(0, 1)))
-        error[:, :, slices] = self._reconstructed(share[:, :, slices], rng)
+        middle = np.array([0.0, body.center_y_mm]) - (low + high)[:2] / 2
+        weakened = partial(_weakened, body, middle)
+        error[:, :, slices] = self._reconstructed(share[:, :, slices], weakened, rng)
         return _interpolated(error, points, low)
 
-    def _reconstructed(self, share: Array, rng: np.random.Generator) -> Array:
-        """Error image (x, y, slices) of metal that fills ``share`` of each cell."""
+    def _reconstructed(
+        self, share: Array, weakened: Callable[[float, Array], Array], rng: np.random.Generator
+    ) -> Array:
+        """Error image (x, y, slices) of metal that fills ``share`` of each cell.
+
+        ``weakened`` has the noise of rays through the body alone, by angle and offset in mm.
+        """
         x, y, level = np.nonzero(share)
         weight = share[x, y, level] * CELL_MM
         size = share.shape
         bins = 2 * int(np.ceil(np.hypot(size[0], size[1]) / 2)) + 4
         ramp = np.abs(np.fft.rfftfreq(2 * bins)) / CELL_MM
         across, down = (np.arange(n) - n / 2 for n in size[:2])
+        offset = (np.arange(bins, dtype=np.float32) - bins / 2) * CELL_MM
         result = np.zeros(size, dtype=np.float32)
         for angle in np.pi * np.arange(ANGLES) / ANGLES:
             c, s = np.cos(angle), np.sin(angle)
             at = np.rint((x - size[0] / 2) * c + (y - size[1] / 2) * s + bins / 2).astype(int)
             flat = np.bincount(level * bins + at, weight, size[2] * bins)
-            error = self._error(flat.reshape(size[2], bins).astype(np.float32), rng)
+            path = flat.reshape(size[2], bins).astype(np.float32)
+            error = self._error(path, weakened(angle, offset), rng)
             filtered = np.fft.irfft(np.fft.rfft(error, 2 * bins) * ramp)[:, :bins]
             place = across[:, None] * c + down[None, :] * s + bins / 2
             below = place.astype(int)
@@ -104,10 +118,10 @@ class Artefacts:
             result += np.moveaxis(value, 0, -1) * np.float32(np.pi / ANGLES)
         return result
 
-    def _error(self, path_mm: Array, rng: np.random.Generator) -> Array:
+    def _error(self, path_mm: Array, weakened: Array, rng: np.random.Generator) -> Array:
         """Error of projections, HU mm, where the beam crosses ``path_mm`` of metal."""
         hard = -0.25 * METAL_HU * path_mm * path_mm / (path_mm + 15.0)
-        starved = 900.0 * np.expm1(np.minimum(0.06 * path_mm, 3.0))
+        starved = 1500.0 * weakened * np.expm1(np.minimum(0.06 * path_mm, 3.0))
         noise = rng.standard_normal(path_mm.shape) * starved
         return np.asarray(self.metal * (hard + noise))
 
@@ -126,6 +140,22 @@ class Artefacts:
         cut = (across**2.5 + depth**2.5 < 1) & (within > 0)
         image = image + 120 * cut * np.exp(-np.maximum(within, 0) / 10)
         return np.asarray(np.where(within > 0, image, LOWEST_HU))
+
+
+def _weakened(
+    body: BodyParams, middle_mm: NDArray[np.float64], angle: float, offset_mm: Array
+) -> Array:
+    """How much noisier rays are than those through an average body, by what they cross of it.
+
+    Rays at ``angle`` from the depth axis, at offsets from a point ``-middle_mm`` from the body's
+    axis; the body is an ellipse, with half of its attenuation made up for as in ``size_factor``.
+    """
+    c, s = np.cos(angle), np.sin(angle)
+    wide, deep = body.half_width_mm, body.half_depth_mm
+    square = (wide * c) ** 2 + (deep * s) ** 2
+    past = offset_mm - (middle_mm[0] * c + middle_mm[1] * s)
+    chord = 2 * wide * deep * np.sqrt(np.maximum(square - past**2, 0)) / square
+    return np.asarray(np.exp(0.25 * 0.019 * (chord - AVERAGE_MM)), dtype=np.float32)
 
 
 def noise_profile(points: Points, body: BodyParams) -> Array:

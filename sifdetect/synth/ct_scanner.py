@@ -189,7 +189,8 @@ class Scanner:
         """Noise (i, j, k), HU, before it varies over the body.
 
         Its power in the slice is a ramp times the squared transfer of the kernel, as filtered back
-        projection gives it (Riederer 1978); its variance falls with the slice thickness.
+        projection gives it (Riederer, Pelc and Chesler 1978, Phys Med Biol); its variance falls
+        with the slice thickness.
         """
         wide = lattice.padded(0.0)
         spectrum = fft.rfftn(rng.standard_normal(wide.shape, dtype=np.float32))

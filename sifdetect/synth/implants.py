@@ -7,11 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.synth.canvas import Canvas, ala_mm, capsule_mm, level_mm
+from sifdetect.anatomy import AnatomyLabel
+from sifdetect.synth.canvas import Canvas, Course, ala_mm, capsule_mm, level_mm
 from sifdetect.synth.material import Material
 from sifdetect.synth.mimic import KIND, Mimic
 from sifdetect.synth.noise import Array, Points, SmoothNoise
 
+SCREW_MM = 3.6
+"""Radius of an iliosacral screw."""
+ENOUGH_BONE = 0.85
+"""Share of a screw in bone from which no better course is looked for; cortex counts less, and the
+joint is the rest."""
+ILIA = (AnatomyLabel.HIP_RIGHT, AnatomyLabel.HIP_LEFT)
+HOLLOWS = (
+    AnatomyLabel.SACRAL_FORAMEN_RIGHT,
+    AnatomyLabel.SACRAL_FORAMEN_LEFT,
+    AnatomyLabel.SACRAL_CANAL,
+)
 METAL_REACH_MM = 20.0
 """Distance to which the surroundings of metal are worked out, for MR."""
 
@@ -26,15 +38,15 @@ class Rod:
 
 
 @dataclass(frozen=True)
-class Screws:
-    """Screws and rods; straight in space, however the pelvis is bent.
+class IliosacralScrews:
+    """Screws from the outer face of the ilium into S1 or S2, 7 mm thick, with a washer each.
 
-    Iliosacral: from the outer face of the ilium into the body of S1 or S2, 7 mm thick. Pedicle:
-    L5 and S1, both sides, with heads and rods.
+    Attributes:
+        ways: of each screw the courses to choose from, tip and a place near the ilium's outer face.
     """
 
-    mimic: Mimic
-    rods: tuple[Rod, ...]
+    ways: tuple[tuple[Course, ...], ...]
+    mimic: Mimic = Mimic.ILIOSACRAL_SCREW
 
     @property
     def kind(self) -> str:
@@ -42,24 +54,51 @@ class Screws:
         return KIND[self.mimic]
 
     @staticmethod
-    def iliosacral(rng: np.random.Generator) -> tuple[Screws, ...]:
-        """Draw one or two screws, from one side or both, with a washer each."""
-        rods: list[Rod] = []
+    def sample(rng: np.random.Generator) -> tuple[IliosacralScrews, ...]:
+        """Draw one or two screws, from one side or both."""
         levels = [14.0, 41.0] if rng.random() < 0.3 else [14.0]
         sides = [-1.0, 1.0] if rng.random() < 0.4 else [float(rng.choice([-1, 1]))]
+        screws = []
         for side in sides:
             for s in levels:
-                deep = -14.0 if s < 20 else -12.0
-                outer = (
-                    side * float(rng.uniform(76, 82)),
-                    s + float(rng.normal(6, 3)),
-                    deep + float(rng.normal(-6, 3)),
-                )
                 past = float(rng.uniform(3, 14) if len(sides) > 1 else rng.uniform(-12, 10))
-                inner = (side * past, s + float(rng.normal(0, 2)), deep + 6)
-                rods.append(Rod(outer, inner, 3.6))
-                rods.append(Rod(outer, (outer[0] + side, outer[1], outer[2]), 6.0))
-        return (Screws(Mimic.ILIOSACRAL_SCREW, tuple(rods)),)
+                end, deep = s + float(rng.normal(0, 2)), float(rng.uniform(-12, -6))
+                down, back = float(rng.normal(0, 2)), float(rng.normal(0, 2))
+                first = 15.0 if s < 20 else 6.0
+                screws.append(
+                    tuple(
+                        (
+                            (side * past, end, deep + dv),
+                            (side * 79, s + first + ds + down, v + back),
+                        )
+                        for dv in (0.0, -7.0, 7.0)
+                        for ds in (0.0, 6.0, -6.0, -12.0)
+                        for v in (-6.0, -13.0, -20.0)
+                    )
+                )
+        return (IliosacralScrews(tuple(screws)),)
+
+    def paint(self, canvas: Canvas) -> None:
+        """The course that keeps best to the bone, from where it meets the ilium."""
+        ends = []
+        for ways in self.ways:
+            tip, head = _through_bone(canvas, ways)
+            outward = (head - tip) / np.linalg.norm(head - tip)
+            ends += [(head, tip), (head, head + 2 * outward)]
+        _paint_metal(canvas, np.array(ends), [SCREW_MM, 1.6 * SCREW_MM] * len(self.ways))
+
+
+@dataclass(frozen=True)
+class Screws:
+    """Pedicle screws of L5 and S1 of both sides, with heads and rods; straight in space."""
+
+    rods: tuple[Rod, ...]
+    mimic: Mimic = Mimic.PEDICLE_SCREWS
+
+    @property
+    def kind(self) -> str:
+        """Metal."""
+        return KIND[self.mimic]
 
     @staticmethod
     def pedicle(rng: np.random.Generator) -> tuple[Screws, ...]:
@@ -74,7 +113,7 @@ class Screws:
                 rods.append(Rod((x, s, -42.0), (x, s, -38.0), 5.5))
                 heads.append((x, s, -43.0))
             rods.append(Rod(heads[0], heads[1], 2.75))
-        return (Screws(Mimic.PEDICLE_SCREWS, tuple(rods)),)
+        return (Screws(tuple(rods)),)
 
     def paint(self, canvas: Canvas) -> None:
         """Metal wherever it goes."""
@@ -199,6 +238,32 @@ class CementDeposit:
         share = patch.filled(outside) * patch.free
         patch.fill(Material.CEMENT, share)
         patch.label_cement(share > 0.5)
+
+
+def _through_bone(
+    canvas: Canvas, ways: tuple[Course, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Tip and head (3,) in the pelvic frame of the first way with enough bone, or of the best.
+
+    Each way is a straight line; its head lies where it leaves the ilium. Foramina and canal that
+    it crosses count against it.
+    """
+    ends = canvas.pelvic_mm(np.array([place for way in ways for place in way])).reshape(-1, 2, 3)
+    along = np.linspace(0, 1.35, 91)[None, :, None]
+    line = ends[:, :1] + along * (ends[:, 1:] - ends[:, :1])
+    bones = canvas.shape.bones(Points(*line.reshape(-1, 3).T.astype(np.float32)))
+    labels, depth = (v.reshape(line.shape[:2]) for v in (bones.labels, bones.depth_mm))
+    best, share = (0, along.shape[1] - 1), -1.0
+    for number, (here, deep) in enumerate(zip(labels, depth, strict=True)):
+        ilium = np.flatnonzero(np.isin(here, ILIA))
+        last = int(ilium[-1]) if len(ilium) else along.shape[1] - 1
+        hollow = np.isin(here[: last + 1], HOLLOWS)
+        solid = float(np.mean(np.clip(deep[: last + 1] / SCREW_MM, 0, 1) - 3.0 * hollow))
+        if solid > share:
+            best, share = (number, last), solid
+        if share > ENOUGH_BONE:
+            break
+    return line[best[0], 0], line[best]
 
 
 def _paint_metal(canvas: Canvas, ends_mm: NDArray[np.float64], radii_mm: list[float]) -> None:

@@ -18,7 +18,7 @@ FILL_MM = 21.0
 """A wing that passes the sacrum at less than this has bone between, so that it makes no fork with
 the plate."""
 SYNOVIAL_V_MM = -24.0
-"""Behind this the joint is ligament and fat and widens (Egund and Jurik 2014)."""
+"""Behind this the joint is ligament and fat (Egund and Jurik 2014, Semin Musculoskelet Radiol)."""
 
 
 def with_joint(

@@ -52,7 +52,7 @@ def evaluate(place: Place, bulk: float) -> MuscleField:
     back = np.minimum(multifidus, erector) < 1
     across = np.where(shallow, 0.66 * place.side + 0.74 * place.at.z, place.side + 0.3 * place.at.z)
     deep = np.where(back, place.v, place.at.y + np.where(shallow, 0.2, 0.4) * place.side)
-    grade = np.where(back, np.where(multifidus < erector, 2.6, 1.9), np.where(shallow, 1.0, 0.6))
+    grade = np.where(back, np.where(multifidus < erector, 2.0, 1.5), np.where(shallow, 1.0, 0.6))
     fibres = (np.asarray(values, dtype=np.float32) for values in (across, deep, grade))
     return MuscleField(np.minimum.reduce(first), np.minimum.reduce(second), *fibres)
 

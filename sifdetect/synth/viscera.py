@@ -36,7 +36,7 @@ def bowel(
     value[lumen] = Tissue.STOOL
     value[lumen & (content < -0.5)] = Tissue.FLUID
     value[lumen & (content > 0) & (content > 1.2 - 1.6 * body.stool)] = Tissue.STOOL
-    upward = -y if body.prone else y
+    upward = 95 - y if body.prone else y
     value[lumen & (upward + 22 * content > 95 - 90 * body.gas)] = Tissue.GAS
     tissue.reshape(-1)[index] = value
 
