@@ -48,6 +48,8 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
 KINDS = {
     "region-1.5": "region box, CT + STIR + T1, 1.5 mm",
     "region-1": "region box, CT + STIR + T1, 1 mm",
+    "region-1-ct": "region box, CT, 1 mm",
+    "region-1-mr": "region box, STIR + T1, 1 mm",
     "pool-1.5": "sample of a pool, 7 images, 1.5 mm",
     "study": "whole study written as DICOM",
 }
@@ -102,11 +104,12 @@ def _maker(kind: str, folder: Path) -> Callable[[int], object]:
         return lambda seed: write_study(whole.make_case(seed), folder / str(seed))
     if kind == "pool-1.5":
         return render_region
-    return lambda seed: region_pair(seed, float(kind.partition("-")[2]))
+    _, spacing, *only = kind.split("-")
+    return lambda seed: region_case(seed, float(spacing), only or ["ct", "mr"])
 
 
-def region_pair(seed: int, spacing_mm: float) -> list[np.ndarray[Any, Any]]:
-    """CT, STIR and T1 in the box of the region networks, with labels; the target's full case."""
+def region_case(seed: int, spacing_mm: float, kinds: list[str]) -> list[np.ndarray[Any, Any]]:
+    """CT, or STIR and T1, or both, in the box of the region networks, with labels."""
     spec = region_spec(Modality.CT)
     assert spec.low_mm is not None
     assert spec.high_mm is not None
@@ -116,7 +119,11 @@ def region_pair(seed: int, spacing_mm: float) -> list[np.ndarray[Any, Any]]:
     points = scene.points_of(params, grid)
     seen = scene.scene_at(params, points, spacing_mm)
     scan = ct.CtParams.sample(rng, tagged=params.body.tagged_stool)
-    images = [ct.render(seen, points, scan, spacing_mm=grid.spacing_mm, rng=rng)]
+    images: list[np.ndarray[Any, Any]] = [seen.anatomy(), seen.lesion_bits()]
+    if "ct" in kinds:
+        images.append(ct.render(seen, points, scan, spacing_mm=grid.spacing_mm, rng=rng))
+    if "mr" not in kinds:
+        return images
     exam = mr.MrParams.sample(rng, random_contrast=False)
     subject = mr.Subject.of(seen, points, mr.Microstructure.sample(rng))
     for weighting in (MrWeighting.STIR, MrWeighting.T1):
@@ -124,7 +131,7 @@ def region_pair(seed: int, spacing_mm: float) -> list[np.ndarray[Any, Any]]:
         images.append(
             mr.render(subject, exam, sequence, series, spacing_mm=grid.spacing_mm, rng=rng)
         )
-    return [*images, seen.anatomy(), seen.lesion_bits()]
+    return images
 
 
 @contextmanager

@@ -150,9 +150,7 @@ def render(
     the body's axis, and across the body's axis otherwise.
     """
     bone = bone_hu(scene, points, params.texture, spacing_mm)
-    around = ndimage.grey_dilation(scene.disc_remnant, size=3) - scene.disc_remnant
-    bone += 220.0 * around
-    bone += scene.disc_remnant * (75 - bone)
+    _with_remnants(bone, scene.disc_remnant)
     bone += EDEMA_HU * scene.edema + SCLEROSIS_HU * scene.sclerosis
     bone = _healing(bone, scene, points, params)
     share = scene.bone_share
@@ -167,6 +165,20 @@ def render(
     image += params.artefacts.metal_streaks(metal > 0.5, points, scene.body, rng)
     image = params.artefacts.truncated(image, points, scene.body)
     return np.asarray(np.clip(image, LOWEST_HU, HIGHEST_HU), dtype=np.float32)
+
+
+def _with_remnants(bone: Array, remnant: Array) -> None:
+    """Put what is left of the sacral discs into the bone, each between two dense plates."""
+    found = [
+        np.flatnonzero(remnant.any(axis=tuple(a for a in range(3) if a != axis)))
+        for axis in range(3)
+    ]
+    if not all(len(where) for where in found):
+        return
+    box = tuple(slice(max(0, int(w[0]) - 1), int(w[-1]) + 2) for w in found)
+    inside, share = bone[box], remnant[box]
+    inside += 220.0 * (ndimage.grey_dilation(share, size=3) - share)
+    inside += share * (75 - inside)
 
 
 def _soft_tissue(scene: Scene, points: Points, params: CtParams) -> Array:

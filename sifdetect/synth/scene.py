@@ -20,7 +20,9 @@ from sifdetect.synth.displacement import Displacement, displaced
 from sifdetect.synth.material import Material
 from sifdetect.synth.mesh_shape import MeshShape
 from sifdetect.synth.noise import Array, Points
-from sifdetect.volume import Floats, Grid, SacralFrame
+from sifdetect.synth.pose import Pose
+from sifdetect.synth.slab import in_slabs
+from sifdetect.volume import Grid, SacralFrame
 
 
 class Stream(IntEnum):
@@ -45,34 +47,6 @@ class Stream(IntEnum):
 
 VISIBLE = 0.35
 """Strength from which edema or sclerosis counts as labelled."""
-
-
-@dataclass(frozen=True)
-class Pose:
-    """How the patient lies in the scanner: LPS = rotation · (pelvic frame, y flipped) + shift."""
-
-    rotation: Floats
-    shift_mm: Floats
-
-    @staticmethod
-    def sample(rng: np.random.Generator, *, tilt_deg: float) -> Pose:
-        """Draw rotations of standard deviation ``tilt_deg`` about each axis and a shift."""
-        a, b, c = np.radians(rng.normal(0, tilt_deg, 3) * np.array([1.5, 1.0, 1.0]))
-        about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-        about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
-        about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-        return Pose(about_x @ about_y @ about_z, rng.normal(0, 25, 3))
-
-    def to_pelvis(self, points_lps_mm: Floats) -> Points:
-        """Points (…, 3) in LPS as points of the pelvic frame."""
-        local = (points_lps_mm - self.shift_mm) @ self.rotation
-        x, y, z = (np.ascontiguousarray(local[..., k], dtype=np.float32) for k in range(3))
-        return Points(x, -y, z)
-
-    def placed(self, frame: SacralFrame) -> SacralFrame:
-        """A frame given for the unturned pelvis, where it lies in the scanner."""
-        origin = self.rotation @ frame.origin_lps_mm + self.shift_mm
-        return SacralFrame(origin, frame.axes @ self.rotation.T)
 
 
 @dataclass(frozen=True)
@@ -229,13 +203,22 @@ class Scene:
 def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
     """The patient at points in the pelvic frame, seen with voxels of ``voxel_mm``."""
     bones, material = _bones_at(case, points)
+
+    def around(points: Points, bones: shape.BoneField) -> tuple[NDArray[np.uint8], Array, Array]:
+        return (
+            tissue.evaluate(case.shape.curve, case.body, points, bones),
+            tissue.cortex_mm(case.body, points, bones),
+            tissue.disc_remnant(case.body, points, bones),
+        )
+
+    kind, cortex_mm, remnant = in_slabs(around, points, bones)
     return Scene(
         body=case.body,
         voxel_mm=voxel_mm,
         bones=bones,
-        tissue=tissue.evaluate(case.shape.curve, case.body, points, bones),
-        cortex_mm=tissue.cortex_mm(case.body, points, bones),
-        disc_remnant=tissue.disc_remnant(case.body, points, bones),
+        tissue=kind,
+        cortex_mm=cortex_mm,
+        disc_remnant=remnant,
         lesions=_lesions(case, material, bones, voxel_mm),
         mimics=confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm)),
         stage=case.fracture.stage,
@@ -256,9 +239,13 @@ def mimics_at(case: CaseParams, points: Points, voxel_mm: float) -> confounders.
 
 def _bones_at(case: CaseParams, points: Points) -> tuple[shape.BoneField, Points]:
     """The broken bones, and where their material lay before they broke."""
-    bones, material = case.shape.bones(points), points
-    if case.displacement is not None:
-        bones, material = displaced(case.shape, case.fracture, case.displacement, points)
+
+    def whole(points: Points) -> tuple[shape.BoneField, Points]:
+        if case.displacement is None:
+            return case.shape.bones(points), points
+        return displaced(case.shape, case.fracture, case.displacement, points)
+
+    bones, material = in_slabs(whole, points)
     lesions.bend(case.fracture, material, bones)
     return bones, material
 
@@ -278,14 +265,4 @@ def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.
 
 def points_of(case: CaseParams, grid: Grid) -> Points:
     """The voxel centres of a grid in patient coordinates, in the pelvic frame."""
-    turned = case.pose.rotation * np.array([1.0, -1.0, 1.0])
-    first = (grid.affine_lps_mm[:3, 3] - case.pose.shift_mm) @ turned
-    steps = grid.affine_lps_mm[:3, :3].T @ turned
-    return Points(*(_ramp(grid.shape, first[k], steps[:, k]) for k in range(3)))
-
-
-def _ramp(shape: tuple[int, int, int], first: float, steps: Floats) -> Array:
-    """A coordinate over a grid, given at its first voxel, with its step along each array axis."""
-    i, j, k = (np.arange(n) * step for n, step in zip(shape, steps, strict=True))
-    plane = (first + i[:, None] + j).astype(np.float32)
-    return np.asarray(plane[:, :, None] + k.astype(np.float32))
+    return case.pose.points_of(grid)

@@ -17,6 +17,8 @@ from sifdetect.synth.spine import SpineCurve
 SAC_LEVELS = (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 SAC_V_MM = (-25.0, -23.0, -21.5, -19.0, -15.5, -13.3, -9.3, -7.5)
 """Centre of the canal, ventral of the curve (CANAL_* in sacrum_profiles.py; above, lumbar.py)."""
+CREST_Z_MM = 38.0
+"""Height of the iliac crests above the S1 end plate; below it the wall ends at the wings."""
 LATTICE_MM = 3.4
 """Spacing at which muscles, vessels and nerves are evaluated; they are filled in between."""
 
@@ -32,11 +34,12 @@ def evaluate(
     tissue = np.full(points.x.shape, Tissue.FAT, dtype=np.uint8)
     fine = body.fine.at(points)
     _subcutaneous(tissue, body, points, wall=wall, fine=fine)
-    cavity = _cavity(wall, points, bones)
+    lateral = (lattice.filled(place.outside_wing) > 0) & (points.z < CREST_Z_MM * curve.scale)
+    cavity = _cavity(wall, points, bones) & ~lateral
     viscera.bowel(tissue, body, points, cavity)
     viscera.organs(tissue, body, points, bones, cavity=cavity, fine=fine)
     viscera.upper_trunk(tissue, body, points, bones, wall=wall)
-    _abdominal_wall(tissue, body, points, wall)
+    _abdominal_wall(tissue, body, points, np.where(lateral, np.float32(1), wall))
     _muscles(tissue, body, lattice, place)
     viscera.vessels(tissue, body, lattice, place, fine=fine)
     ligaments.evaluate(tissue, lattice, place, bones, fine=fine)
@@ -139,13 +142,18 @@ def _cavity(wall: Array, points: Points, bones: BoneField) -> NDArray[np.bool_]:
 def _abdominal_wall(
     tissue: NDArray[np.uint8], body: BodyParams, points: Points, wall: Array
 ) -> None:
-    """Rectus beside the linea alba, three layers at the flanks; above the inguinal ligament."""
+    """Rectus beside the linea alba, three layers at the flanks; above the inguinal ligament.
+
+    Args:
+        wall: distance to the deep surface of the subcutaneous fat; positive lateral to the wings,
+            where the muscles of the wall end.
+    """
     side = np.abs(points.x)
     thick = np.float32(12 * body.muscle)
     inside = (wall < 0) & (wall > -thick) & (points.y > -40) & (tissue != Tissue.FLUID)
     inside &= points.z > -110 + 0.85 * np.minimum(side, 120)
     layers = (side > 62) & (np.abs(np.mod(wall, thick / 3) - 1) < 0.5)
-    gap = (side < 4) & (wall < -2)
+    gap = side < 1.2 + 4 * np.clip(-wall / thick, 0, 1) ** 2
     tissue[inside & ~layers & ~gap] = Tissue.MUSCLE
 
 
