@@ -18,6 +18,8 @@ from sifdetect.volume import Floats
 PLACE_MM, SPACING_MM, ANGLE_DEG, SHEAR_DEG = 0.1, 1e-3, 0.1, 0.5
 """Differences up to these are rounding. A lattice may be 0.5° off right angles (``Grid``: 0.01)."""
 LOWEST_HU, HIGHEST_HU = -4096.0, 32767.0
+FAT_HU = -60.0
+"""Every scan of a pelvis has fat, and fat has voxels below this."""
 BONE_HU = (-150.0, 900.0)
 """Where the median of a whole bone lies; fatty marrow of old age is near -50, an offset of 1024
 that was not subtracted makes 1000 and more."""
@@ -215,7 +217,7 @@ def _range_faults(file: str, values: NDArray[np.float32]) -> Iterator[Fault]:
         yield Fault(
             file, "Hounsfield units", f"values from {low:g} to {high:g}: they were scaled", fix
         )
-    elif low >= 0 and high > 0 and float((values > 0).mean()) > 0.5:
+    elif low > FAT_HU:
         yield Fault(
             file,
             "Hounsfield units",

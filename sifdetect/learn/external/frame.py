@@ -26,7 +26,8 @@ MAX_RESIDUAL_MM = 6.0
 """A bone that fits the template worse than this is not a sacrum, or is called what it is not."""
 
 _SPACING_MM = 4.0
-_TEMPLATE_SEEDS = (1, 2, 5)
+_TEMPLATE_SEED = 5
+"""The middle one of three by the volume of its sacrum."""
 _PITCH_DEG = (-30.0, -5.0, 20.0, 45.0)
 _SCALES = (0.88, 1.0, 1.12)
 _POINTS = 900
@@ -49,11 +50,11 @@ class FittedFrame:
 def frame_of_sacrum(anatomy: LabelMap) -> FittedFrame | None:
     """The frame in which an outlined sacrum lies like the synthetic ones; None for too little bone.
 
-    Points of the whole bone are laid over those of a template (the mean-sized of a few synthetic
-    sacra) by iterated closest points (Besl and McKay 1992, IEEE PAMI 14:239), from several pitches
-    and sizes; the best by the mean distance in both directions wins. Bone of the template that
-    would lie outside the scan does not count, so that a sacrum may be cut. On synthetic pelves that
-    it was not made from: origin within 4 mm, axes within 5°; cut below S2, 7 mm and 11°.
+    Points of the whole bone are laid over those of a template (a synthetic sacrum of middle size)
+    by iterated closest points (Besl and McKay 1992, IEEE PAMI 14:239), from several pitches and
+    sizes; the best by the mean distance in both directions wins. Bone of the template that would
+    lie outside the scan does not count, so that a sacrum may be cut. On other synthetic pelves:
+    origin within 4 mm, axes within 5°; on those cut below S2, 7 mm and 11°.
 
     Args:
         anatomy: AnatomyLabel values; the parts of the sacrum need not be told apart.
@@ -76,20 +77,15 @@ def frame_of_sacrum(anatomy: LabelMap) -> FittedFrame | None:
 
 @cache
 def template_points() -> Floats:
-    """(n, 3) points of sacral bone in its frame, mm: of the synthetic sacrum of middle volume."""
-    found = sorted((_bone_points(seed) for seed in _TEMPLATE_SEEDS), key=len)
-    return _thinned(found[len(found) // 2])
-
-
-def _bone_points(seed: int) -> Floats:
-    case = sample_case(seed, morphology=Morphology.NONE)
+    """(n, 3) points of sacral bone in its frame, mm: of an unbroken synthetic sacrum."""
+    case = sample_case(_TEMPLATE_SEED, morphology=Morphology.NONE)
     spec = region_spec(Modality.CT)
     assert spec.low_mm is not None
     assert spec.high_mm is not None
     grid = case.frame.grid(spec.low_mm, spec.high_mm, _SPACING_MM)
     scene = scene_at(case, points_of(case, grid), _SPACING_MM)
     bone = np.isin(scene.anatomy(), SACRUM_LABELS)
-    return case.frame.to_frame_mm(grid.index_to_mm(np.argwhere(bone)))
+    return _thinned(case.frame.to_frame_mm(grid.index_to_mm(np.argwhere(bone))))
 
 
 def _fitted(points: Floats, template: Floats, pitch_deg: float, grid: Grid) -> FittedFrame:

@@ -53,6 +53,7 @@ _HOLLOWS = (
     AnatomyLabel.SACRAL_FORAMEN_LEFT,
     AnatomyLabel.SACRAL_CANAL,
 )
+_SPINE = (AnatomyLabel.L5, AnatomyLabel.LUMBAR)
 
 
 class Known(IntFlag):
@@ -73,7 +74,7 @@ class Annotation:
     """What somebody outlined, on the grid of a sample; all arrays have its shape.
 
     Attributes:
-        anatomy: AnatomyLabel values; 255 where nobody looked.
+        anatomy: AnatomyLabel values; 255 where nobody looked. The last axis runs caudal→cranial.
         lesions: LesionBit sums; with 128 where nobody looked.
         in_view: True where the scan has data.
         annotated: structures that were looked for.
@@ -103,6 +104,11 @@ def possible_classes(drawn: Annotation, table: ClassTable) -> Bytes:
     hollow = _bits(missing & set(_HOLLOWS), table)
     inside = hollows(bone, drawn.spacing_mm) if set(SACRUM_LABELS) <= looked_for else True
     empty = np.where(inside, beside | hollow, beside).astype(np.uint8)
+    spine = _bits(missing & set(_SPINE), table) & ~_bits(missing - set(_SPINE), table)
+    spine &= ~_bits({AnatomyLabel.BACKGROUND}, table)
+    floor = _spine_floor(drawn.anatomy, bone)
+    empty = np.broadcast_to(empty, drawn.anatomy.shape).copy()
+    empty[:, :, :floor] &= ~spine
     lookup = np.full(256, every, dtype=np.uint8)
     for label, one in table.items():
         lookup[label] = 1 << int(one)
@@ -132,6 +138,17 @@ def hollows(bone: Mask, spacing_mm: float) -> Mask:
     deep = ndimage.distance_transform_edt(away <= HOLLOW_MM) * spacing_mm
     core = tuple(slice(pad, -pad) for _ in range(3))
     return np.asarray(deep[core] > HOLLOW_MM)
+
+
+def _spine_floor(anatomy: Bytes, bone: Mask) -> int:
+    """Index along the last axis (caudal→cranial) below which there is no lumbar vertebra.
+
+    The lower end of an outlined L5, else the middle of an outlined sacrum, else the lower border.
+    """
+    fifth = np.flatnonzero((anatomy == AnatomyLabel.L5).any(axis=(0, 1)))
+    if len(fifth):
+        return int(fifth[0])
+    return int(np.argwhere(bone)[:, 2].mean()) if bone.any() else 0
 
 
 def _bits(labels: Collection[AnatomyLabel], table: ClassTable) -> np.uint8:

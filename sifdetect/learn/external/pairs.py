@@ -20,7 +20,7 @@ from sifdetect.learn.external.source import (
     Told,
     kind_of,
 )
-from sifdetect.learn.external.voxels import is_nifti, read, stem
+from sifdetect.learn.external.voxels import Voxels, is_nifti, read, stem
 
 Meaning = dict[int, tuple[tuple[str, ...], ...]]
 _HINT = (
@@ -76,6 +76,10 @@ def read_cases(folder: Path) -> Source:
                 SourceLabels(partial(read, lesions), our_lesions(), f"{where}/{lesions.name}"),
             )
             cases.append(SourceCase(f"{home.name}_{said}", home.name, (image,), labels))
+    if not cases:
+        raise UnreadableInput(
+            f"{folder} holds no synthetic cases", hint="Make some: sifdetect synth --format nifti"
+        )
     return Source("cases", cases)
 
 
@@ -178,11 +182,17 @@ def _masked(folder: Path, home: Path, told: Told, chosen: dict[str, str]) -> Sou
     name = stem(image) if home == folder else home.name
     modality, weighting = kind_of(stem(image).rpartition("_")[2], told)
     labels = tuple(
-        SourceLabels(partial(read, path), {1: ((stem(path),),)}, _short(folder, path))
+        SourceLabels(partial(_mask, path), {1: ((stem(path),),)}, _short(folder, path))
         for path in masks
     )
     one = SourceImage(partial(read, image), modality, weighting, _short(folder, image))
     return SourceCase(name, told.patient_of(name), (one,), labels)
+
+
+def _mask(path: Path) -> Voxels:
+    """1 wherever the file is not 0: masks come as 0 and 1, as 0 and 255, as fractions."""
+    voxels = read(path)
+    return Voxels((voxels.values > 0).astype(np.uint8), voxels.affine_ras_mm)
 
 
 def _short(folder: Path, path: Path) -> str:
