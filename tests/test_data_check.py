@@ -122,6 +122,16 @@ def test_what_is_listed_without_a_file_is_told(tmp_path: Path) -> None:
     assert "edema are listed, but there is no file" in fault.difference
 
 
+def test_a_structure_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    """With those that do."""
+    folder = dataset(tmp_path)
+    changed(folder, "a", annotated=("sacrum", "hip_left", "hip_right", "l5", "bladder"))
+    fault = faults(folder)[0]
+    assert (fault.file, fault.field) == ("dataset.json", "annotated of a")
+    assert fault.difference == "bladder are no structures"
+    assert "fracture_line" in fault.fix
+
+
 def test_empty_labels_are_told(tmp_path: Path) -> None:
     """All voxels are 0."""
     folder = dataset(tmp_path)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy.spatial.transform import Rotation
@@ -23,9 +22,8 @@ from sifdetect.learn.external.importing import import_source
 from sifdetect.learn.external.names import MEANINGS
 from sifdetect.learn.external.store import CaseRecord, Dataset, ImageRecord, write_dataset
 from sifdetect.learn.external.voxels import Voxels, read, write
-from sifdetect.synth.case import make_case
 from tests.labelled import changed, dataset, hounsfield, nnunet_folder
-from tests.test_cases import COARSE
+from tests.test_cases import case
 
 PARTS = tuple(name for name, one in MEANINGS.items() if one.anatomy and name != "sacrum")
 LESIONS = tuple(str(bit.name).lower() for bit in LesionBit)
@@ -54,13 +52,14 @@ def written(folder: Path, made: tuple[Voxels, Voxels, Voxels]) -> Dataset:
     for name, voxels in zip(("ct", "anatomy", "lesions"), made, strict=True):
         write(folder / "p" / f"{name}.nii.gz", voxels)
     image = ImageRecord("p/ct.nii.gz", Modality.CT, None, "", "")
-    case = CaseRecord("p", "somebody", (image,), "p/anatomy.nii.gz", "p/lesions.nii.gz", ANNOTATED)
-    dataset = Dataset({}, {}, (case,))
-    write_dataset(folder, dataset)
-    return dataset
+    one = CaseRecord("p", "somebody", (image,), "p/anatomy.nii.gz", "p/lesions.nii.gz", ANNOTATED)
+    made_of = Dataset({}, {}, (one,))
+    write_dataset(folder, made_of)
+    return made_of
 
 
-@settings(max_examples=15, deadline=None)
+# A busy machine is slow.
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(labelled())
 def test_export_and_import_give_the_same_voxels(made: tuple[Voxels, Voxels, Voxels]) -> None:
     """Image, anatomy, lesions that overlap it and each other, the affine, patient, annotated."""
@@ -115,18 +114,18 @@ def test_overlapping_labels_become_regions(tmp_path: Path) -> None:
 
 def test_synthetic_cases_are_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One kind of image at a time; the labels are those of that image."""
-    case = make_case(3, protocol=replace(COARSE, weightings=COARSE.weightings[:1]))
-    monkeypatch.setattr(cases, "make_case", lambda *_, **__: case)
+    made = case()
+    monkeypatch.setattr(cases, "make_case", lambda *_, **__: made)
     cases.write_cases(tmp_path / "cases", count=1, seed=3, formats=("nifti",))
-    with pytest.raises(UsageError, match=r"different images, .*CT: 1; STIR: 1"):
+    with pytest.raises(UsageError, match=r"different images, .*CT: 1; STIR: 1; T1: 1"):
         export_nnunet(tmp_path / "cases", tmp_path)
     raw = export_nnunet(tmp_path / "cases", tmp_path, kind="STIR")
     again = import_source(raw, tmp_path / "again")
     assert [(one.name, one.patient) for one in again.cases] == [("case-000003_stir", "case-000003")]
     anatomy = read(tmp_path / "again/case-000003_stir/anatomy.nii.gz").values
-    assert_array_equal(anatomy, case.anatomy[1].values)
+    assert_array_equal(anatomy, made.anatomy[1].values)
     assert_array_equal(
-        read(tmp_path / "again/case-000003_stir/lesions.nii.gz").values, case.lesions[1].values
+        read(tmp_path / "again/case-000003_stir/lesions.nii.gz").values, made.lesions[1].values
     )
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["Dataset501_Sacrum", "again", "cases"]

@@ -249,3 +249,14 @@ def test_an_empty_folder_is_refused_in_any_layout(layout: Layout, tmp_path: Path
     (tmp_path / "raw").mkdir()
     with pytest.raises(InputError):
         imported(tmp_path / "raw", layout=layout)
+
+
+def test_an_import_that_fails_leaves_the_dataset_that_was_there(tmp_path: Path) -> None:
+    """A damaged file in the second case: the earlier dataset stays, nothing half-written beside."""
+    raw = nnunet_folder(tmp_path / "raw", {"p1": 0, "p2": 1})
+    before, out = imported(raw)
+    (raw / "labelsTr/p2.nii.gz").write_bytes(b"no longer a label")
+    with pytest.raises(InputError, match=r"p2.nii.gz is not a readable NIfTI file"):
+        imported(raw)
+    assert read_dataset(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "set"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sifdetect.cli import main
@@ -28,6 +28,8 @@ RECORDS = st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=2, max
 )
 
 
+# A busy machine is slow.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(RECORDS, st.floats(0.05, 0.95), st.integers(0, 9))
 def test_every_patient_is_in_one_part(
     cases: tuple[CaseRecord, ...], share: float, seed: int

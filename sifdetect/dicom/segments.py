@@ -26,7 +26,8 @@ from sifdetect.volume import Floats, Grid
 _SEGMENTATION = (SegmentationStorage, UID("1.2.840.10008.5.1.4.1.1.66.7"))
 """Segmentation and Label Map Segmentation (PS3.6 Table A-1)."""
 _TOLERANCE_VOXELS = 0.05
-_HALF = 0.5
+HALF = 0.5
+"""A voxel of a fractional segmentation belongs to the segment from this probability on."""
 
 
 @dataclass(frozen=True)
@@ -147,18 +148,13 @@ def _segments(one: Instance, grid: Grid) -> list[Segment]:
     except Exception as error:  # a damaged file fails in more ways than can be named
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise UnreadableInput(f"{name} is not a readable segmentation ({reason})") from error
-    values: NDArray[Any] = np.asarray(volume.array) > _HALF * _full(seg)
+    values: NDArray[Any] = np.asarray(volume.array) > HALF
     affine = np.asarray(volume.affine, dtype=np.float64)
     made = []
     for place, number in enumerate(seg.segment_numbers):
         mask, where = _placed(values[..., place], affine, grid)
         made.append(Segment(_names(seg.get_segment_description(number)), mask, where, name))
     return made
-
-
-def _full(seg: Dataset) -> float:
-    """What a voxel holds that belongs to a segment altogether; a fraction is rescaled to 0–1."""
-    return 1.0 if seg.SegmentationType != "LABELMAP" else 1e-6
 
 
 def _names(description: Dataset) -> tuple[str, ...]:

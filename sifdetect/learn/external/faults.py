@@ -26,6 +26,9 @@ that was not subtracted makes 1000 and more."""
 SIDE_MM = 5.0
 """The centres of two sides lie farther apart than this, and the left one lies to the left."""
 
+_STRUCTURES = ", ".join(
+    name for name, one in MEANINGS.items() if (one.anatomy or one.lesion) and not one.part
+)
 _PAIRS = tuple(
     (right, AnatomyLabel[right.name.replace("_RIGHT", "_LEFT")])
     for right in AnatomyLabel
@@ -232,8 +235,14 @@ def _empty(case: Labelled) -> Iterator[Fault]:
     anatomy = case.anatomy
     if anatomy is not None and record.anatomy is not None and not anatomy.values.any():
         yield Fault(record.anatomy, "labels", "all voxels are 0: nothing is outlined", fix)
+    where = f"annotated of {record.name}"
     if not record.annotated:
-        yield Fault("dataset.json", f"annotated of {record.name}", "it lists nothing", fix)
+        yield Fault("dataset.json", where, "it lists nothing", fix)
+    strange = [one for one in record.annotated if one not in MEANINGS]
+    if strange:
+        yield Fault(
+            "dataset.json", where, f"{', '.join(strange)} are no structures", f"Use {_STRUCTURES}"
+        )
     for file, there in ((record.anatomy, False), (record.lesions, True)):
         kinds = [
             one
@@ -243,7 +252,7 @@ def _empty(case: Labelled) -> Iterator[Fault]:
         if kinds and file is None:
             yield Fault(
                 "dataset.json",
-                f"annotated of {record.name}",
+                where,
                 f"{', '.join(kinds)} are listed, but there is no file of them",
                 "Take them out of annotated, or add the file",
             )

@@ -165,7 +165,8 @@ def _write_case(draft: Path, name: str, case: SourceCase, meanings: Meanings) ->
         voxels = one.read()
         write(draft / file, voxels)
         images.append(ImageRecord(file, one.modality, one.weighting, voxels.sha256, one.source))
-    annotated = case.annotated or _annotated(case, meanings)
+    told = tuple(one for one in case.annotated or () if one in MEANINGS)
+    annotated = told or _annotated(case, meanings)
     anatomy, lesions = merged(case.labels, meanings)
     held: dict[str, str | None] = {store.ANATOMY: None, store.LESIONS: None}
     kinds = [MEANINGS[one] for one in annotated if one in MEANINGS]

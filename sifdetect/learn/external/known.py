@@ -102,12 +102,12 @@ def possible_classes(drawn: Annotation, table: ClassTable) -> Bytes:
     missing = set(AnatomyLabel) - looked_for - {AnatomyLabel.BACKGROUND}
     beside = _bits(missing - set(_HOLLOWS), table) | _bits({AnatomyLabel.BACKGROUND}, table)
     hollow = _bits(missing & set(_HOLLOWS), table)
-    inside = hollows(bone, drawn.spacing_mm) if set(SACRUM_LABELS) <= looked_for else True
-    empty = np.where(inside, beside | hollow, beside).astype(np.uint8)
+    empty = np.full(bone.shape, beside | hollow, dtype=np.uint8)
+    if hollow & ~beside and set(SACRUM_LABELS) <= looked_for:
+        empty[~hollows(bone, drawn.spacing_mm)] = beside
     spine = _bits(missing & set(_SPINE), table) & ~_bits(missing - set(_SPINE), table)
     spine &= ~_bits({AnatomyLabel.BACKGROUND}, table)
     floor = _spine_floor(drawn.anatomy, bone)
-    empty = np.broadcast_to(empty, drawn.anatomy.shape).copy()
     empty[:, :, :floor] &= ~spine
     lookup = np.full(256, every, dtype=np.uint8)
     for label, one in table.items():
