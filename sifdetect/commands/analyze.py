@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sifdetect.anatomy import Modality, MrWeighting
-from sifdetect.commands.options import add_common, listed
+from sifdetect.commands.options import add_common, listed, weightings
 from sifdetect.errors import BatchIncomplete, SifdetectError
 from sifdetect.findings import StudyFindings, to_json
 
@@ -40,7 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modality", type=str.lower, choices=("ct", "mr"), help="of NIfTI input")
     parser.add_argument(
         "--weighting",
-        type=_weightings,
+        type=weightings,
         default=(),
         metavar="LIST",
         help=f"of NIfTI input from MR, one for all files or one each: {_WEIGHTINGS}",
@@ -113,10 +113,3 @@ def _show(findings: StudyFindings, options: argparse.Namespace) -> None:
     ]
     said += [f"  {one.text}" for one in findings.warnings]
     print("\n".join(said))
-
-
-def _weightings(text: str) -> tuple[MrWeighting, ...]:
-    try:
-        return tuple(MrWeighting(part.upper()) for part in listed(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not some of {_WEIGHTINGS}") from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sifdetect.anatomy import MrWeighting
+
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Options of commands that read bundles."""
@@ -23,6 +25,19 @@ def add_verbosity(parser: argparse.ArgumentParser) -> None:
 def listed(text: str) -> tuple[str, ...]:
     """Words between commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def weightings(text: str) -> tuple[MrWeighting, ...]:
+    """MR weightings between commas.
+
+    Raises:
+        ArgumentTypeError: one of them does not exist.
+    """
+    try:
+        return tuple(MrWeighting(part.upper()) for part in listed(text))
+    except ValueError:
+        known = ", ".join(one.value.lower() for one in MrWeighting)
+        raise argparse.ArgumentTypeError(f"{text!r} is not some of {known}") from None
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -98,12 +98,13 @@ def iter_studies(paths: Sequence[Path]) -> Iterator[DicomStudy]:
     with ExitStack() as resources:
         gathered = gather(paths, resources)
         for uid, series in sorted(gathered.studies.items()):
-            yield _read_study(uid, series, gathered.warnings)
+            yield read_study(uid, series, gathered.warnings)
 
 
-def _read_study(
+def read_study(
     uid: str, series: dict[str, list[Instance]], file_warnings: Sequence[Warning]
 ) -> DicomStudy:
+    """One study whose instances are at hand, by Series Instance UID; see ``iter_studies``."""
     warnings = [*file_warnings, *_patient_warnings(series.values())]
     candidates: list[Candidate] = []
     refused: list[SourceSeries] = []

@@ -30,7 +30,10 @@ from sifdetect.synth.scene import CaseParams, Scene, points_of, sample_case, sce
 from sifdetect.volume import Grid, SacralFrame
 
 Rendered = dict[str, NDArray[Any]]
-"""A pool sample: images as float16, labels as uint8, by name; see the two functions below."""
+"""A pool sample: images as float16, labels as uint8, by name; see the two functions below.
+
+Samples of real data say in ``known`` and ``possible`` what was annotated (``external/known.py``);
+without these keys everything is known."""
 
 FLUID = ((MrWeighting.STIR,), (MrWeighting.T2_FATSAT, MrWeighting.DIXON_WATER))
 ANATOMICAL = ((MrWeighting.T1,), (MrWeighting.T2,))

@@ -1,0 +1,1 @@
+"""Data of other people: imported, checked, split, exported, and made into samples to train on."""
