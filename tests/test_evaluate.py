@@ -16,13 +16,16 @@ from sifdetect.cli import main
 from sifdetect.errors import NoSacrumInView
 from sifdetect.findings import Presence
 from sifdetect.learn import cases
-from sifdetect.learn.evaluation import assess, tables
+from sifdetect.learn.evaluation import tables
 from sifdetect.learn.evaluation.row import Row
 from sifdetect.learn.evaluation.worst import FALSE_POSITIVE, LOW_DICE, MISSED, worst
+from sifdetect.pipeline import analyze_study
 from sifdetect.study import Analysis, Study
 from sifdetect.synth.protocol import MrSeries, Protocol
 from tests.bundles import PaintedModels
 from tests.evaluation_cases import row, write_case
+
+PIPELINE = "sifdetect.learn.evaluation.assess.analyze_study"
 
 
 @pytest.fixture(autouse=True)
@@ -130,13 +133,12 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
     for name in ("evaluation.json", "evaluation.html"):
         (out / name).unlink()
     analysed = []
-    real = assess.analyze_study
 
     def counting(study: Study, models: PaintedModels) -> Analysis:
         analysed.append(study.study_instance_uid)
-        return real(study, models)
+        return analyze_study(study, models)
 
-    monkeypatch.setattr(assess, "analyze_study", counting)
+    monkeypatch.setattr(PIPELINE, counting)
     assert main(["evaluate", str(data), "-o", str(out), "-q"]) == 0
     assert analysed == [rows(done)[2].about.name]
     for name in ("evaluation.json", "evaluation.html"):
@@ -152,7 +154,7 @@ def test_a_case_that_breaks_the_pipeline_is_listed(
     def broken(study: Study, models: PaintedModels) -> Analysis:
         raise reasons.get(study.study_instance_uid, ValueError("odd"))
 
-    monkeypatch.setattr(assess, "analyze_study", broken)
+    monkeypatch.setattr(PIPELINE, broken)
     assert main(["evaluate", str(evaluated[0]), "-o", str(tmp_path), "-q"]) == 0
     document = json.loads((tmp_path / "evaluation.json").read_text())
     assert {one["case"]: one["reason"] for one in document["failed"]} == {

@@ -32,7 +32,8 @@ def test_dice_is_twice_the_overlap() -> None:
 def test_a_shifted_outline_is_off_by_its_shift_in_millimetres() -> None:
     """Three voxels of 2 mm: Dice 0.7, HD95 6 mm; one voxel lies within the tolerance."""
     sacrum = overlaps(outlined(), outlined(3), LesionBit(0))[0]
-    assert (sacrum.name, sacrum.dice, sacrum.hd95_mm) == ("sacrum", pytest.approx(0.7), 6.0)
+    assert sacrum.dice == pytest.approx(0.7)
+    assert (sacrum.name, sacrum.hd95_mm) == ("sacrum", 6.0)
     assert sacrum.surface_dice is not None
     assert sacrum.surface_dice < 1
     assert overlaps(outlined(), outlined(1), LesionBit(0))[0].surface_dice == 1.0
