@@ -25,7 +25,7 @@ from sifdetect.localize import Localization, localize
 from sifdetect.measure import measure
 from sifdetect.measurements import Measurements, withheld
 from sifdetect.segment import Roles, choose_roles, segment
-from sifdetect.study import Analysis, Series, SeriesLabels, Study
+from sifdetect.study import Analysis, Region, Series, SeriesLabels, Study
 from sifdetect.transfer import marked, transferred
 from sifdetect.view import coverage
 from sifdetect.volume import Grid, LabelMap, SacralFrame, Segmentation, Volume
@@ -99,7 +99,8 @@ def analyze_study(study: Study, models: Models) -> Analysis:
     with clock.stage("segment"):
         labels = tuple(one for reading in readings for one in _labels(reading, readings[0]))
     findings = _findings(study, readings, models, clock)
-    return Analysis(replace(findings, sources=study.sources(_used(readings), reasons)), labels)
+    findings = replace(findings, sources=study.sources(_used(readings), reasons))
+    return Analysis(findings, labels, tuple(_region(reading) for reading in readings))
 
 
 def _groups(series: Sequence[Series]) -> list[list[list[Series]]]:
@@ -266,6 +267,11 @@ def _disagreement(readings: Sequence[_Reading]) -> tuple[Warning, ...]:
         for other in readings[1:]
         if other.classification.presence is not said
     )
+
+
+def _region(reading: _Reading) -> Region:
+    series = tuple(one.source.series_instance_uid for one in reading.used)
+    return Region(series, reading.segmentation)
 
 
 def _used(readings: Sequence[_Reading]) -> set[str]:

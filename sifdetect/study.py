@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sifdetect.anatomy import MrWeighting
 from sifdetect.findings import SourceSeries, StudyFindings
-from sifdetect.volume import LabelMap, Volume
+from sifdetect.volume import LabelMap, Segmentation, Volume
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,27 @@ class SeriesLabels:
 
 
 @dataclass(frozen=True)
+class Region:
+    """What a region network said of one modality, before anything was stated of it.
+
+    Attributes:
+        series: UIDs of the series it read, the one that shows edema first.
+        segmentation: labels and probabilities in its box.
+    """
+
+    series: tuple[str, ...]
+    segmentation: Segmentation
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """The answer to one study: the findings, and the labels for every series that was used."""
+    """The answer to one study.
+
+    Attributes:
+        labels: for every series that was used; those that the findings rest on first.
+        regions: one for each modality, in the same order.
+    """
 
     findings: StudyFindings
     labels: tuple[SeriesLabels, ...]
+    regions: tuple[Region, ...] = ()

@@ -238,6 +238,7 @@ def test_a_case_says_what_it_was_made_from(tmp_path: Path, monkeypatch: pytest.M
     told = json.loads((folder / "case.json").read_text())
     assert (told["seed"], told["anatomy"]["kind"], told["storage"]) == (8, "procedural", "classic")
     assert told["parameters"]["fracture"]["morphology"] == "NONE"
+    assert (told["shown"]["stage"], told["shown"]["ct_occult"]) == (None, False)
     assert told["parameters_sha256"] == digest(told["parameters"])
     assert digest(parameters(sample_case(4))) != digest(parameters(sample_case(5)))
 

@@ -50,6 +50,19 @@ def test_a_thin_real_ct_is_read_and_no_fracture_claimed(
     assert found["coverage"]["sacrum"] > 0.95  # type: ignore[index]  # plain JSON
 
 
+@pytest.mark.parametrize("name", ["1003_STIR", "1003_T1W", "1007_STIR", "1007_T1W"])
+def test_the_sacrum_of_every_real_mr_series_is_located(
+    real_scans: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Oblique coronal slices of 3.3 mm; spondyloarthritis, so that no fracture may be claimed."""
+    weighting = "stir" if name.endswith("STIR") else "t1"
+    scan = str(real_scans / "mr_stir" / f"{name}.nii.gz")
+    found = findings_of(capsys, scan, "--modality", "mr", "--weighting", weighting)
+    assert found["presence"] != "present"
+    assert found["fractures"] == []
+    assert found["coverage"]["sacrum"] > 0.8  # type: ignore[index]  # plain JSON
+
+
 def test_a_lumbar_mr_without_sacrum_is_refused_with_exit_code_4(
     real_scans: Path, tmp_path: Path
 ) -> None:

@@ -164,7 +164,8 @@ def _write_case(
     _write_json(draft / "truth.json", to_json(truth))
     drawn = record.parameters(case.params)
     about = {"parameters_sha256": record.digest(drawn), "parameters": drawn}
-    _write_json(draft / "case.json", {"seed": seed, **order, **about})
+    shown = record.shown(case.params)
+    _write_json(draft / "case.json", {"seed": seed, **order, "shown": shown, **about})
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(draft, folder)
     return folder

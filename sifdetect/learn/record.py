@@ -18,6 +18,7 @@ import sifdetect
 from sifdetect.learn.anatomy_source import AnatomySource, Kind
 from sifdetect.synth.bones import BoneField
 from sifdetect.synth.scene import CaseParams
+from sifdetect.synth.sheets import Limb
 
 Document = dict[str, Any]
 """JSON."""
@@ -48,6 +49,21 @@ def parameters(case: CaseParams) -> Document:
     """Everything that was drawn for a case; voxels of real bones are left to their source."""
     document: Document = _plain(case)
     return document
+
+
+def shown(case: CaseParams) -> Document:
+    """What a case shows that its truth does not say: ``stage``, ``mimics`` and ``ct_occult``.
+
+    ``stage`` is null without a fracture; ``ct_occult`` is true where every fracture is fresh and
+    without a line, so that MR alone shows it.
+    """
+    fracture, sheets = case.fracture, case.fracture.sheets
+    lineless = all(isinstance(one, Limb) and one.lineless for one in sheets)
+    return {
+        "stage": fracture.stage.value if sheets else None,
+        "mimics": sorted(mimic.value for mimic in case.confounders.mimics),
+        "ct_occult": bool(sheets) and lineless and fracture.stage.swollen,
+    }
 
 
 def digest(document: Any) -> str:
