@@ -1,4 +1,4 @@
-"""Trained weights to a MONAI bundle: torch and OpenVINO files, configurations, card, checksums."""
+"""Trained weights to a MONAI bundle: weights, graph, configurations, card, checksums."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from sifdetect.bundle import (
 from sifdetect.engine import Engine, build_unet, load_network
 from sifdetect.errors import ModelError
 from sifdetect.learn import bundle_config
+from sifdetect.learn.shared_weights import share_weights
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +54,8 @@ License.
 def export(state: Mapping[str, torch.Tensor], spec: BundleSpec, parent: Path) -> BundleSpec:
     """Write the bundle ``parent/spec.name`` and give its spec with checksums.
 
-    The weights are rounded to float16 first, so that both files hold the same numbers. An older
-    bundle of that name is replaced at the end, in one step.
+    The weights are rounded to float16 and stored once, for both engines (``shared_weights``). An
+    older bundle of that name is replaced at the end, in one step.
 
     Raises:
         ModelError: the weights do not fit the spec, or the two files do not answer alike.
@@ -64,9 +65,10 @@ def export(state: Mapping[str, torch.Tensor], spec: BundleSpec, parent: Path) ->
     shutil.rmtree(draft, ignore_errors=True)
     for part in ("configs", "models", "docs"):
         (draft / part).mkdir(parents=True)
+    spec = replace(spec, checksums={})
     _write_weights(state, spec, draft)
     _check_parity(spec, draft)
-    files = (TORCH_WEIGHTS, OPENVINO_MODEL, OPENVINO_WEIGHTS)
+    files = (TORCH_WEIGHTS, OPENVINO_MODEL)
     spec = replace(spec, checksums={f.as_posix(): sha256_of(draft / f) for f in files})
     _write_texts(spec, draft)
     _replace(draft, folder)
@@ -103,6 +105,7 @@ def _write_weights(state: Mapping[str, torch.Tensor], spec: BundleSpec, draft: P
     converted = _converted(module, len(spec.inputs), 4 * spec.multiple)
     converted.reshape(openvino.PartialShape([1, len(spec.inputs), *(spec.shape or (-1, -1, -1))]))
     openvino.save_model(converted, draft / OPENVINO_MODEL, compress_to_fp16=True)
+    share_weights(draft / OPENVINO_MODEL, draft / OPENVINO_WEIGHTS, draft / TORCH_WEIGHTS)
 
 
 def _converted(module: torch.nn.Module, inputs: int, side: int) -> Any:
