@@ -131,8 +131,11 @@ def test_a_bundle_is_complete_and_says_what_it_is(tmp_path: Path) -> None:
     files = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
     assert files == {
         "LICENSE",
+        "configs/evaluate.json",
         "configs/inference.json",
         "configs/metadata.json",
+        "configs/multi_gpu_train.json",
+        "configs/train.json",
         "docs/README.md",
         "models/model.pt",
         "models/model.xml",
