@@ -26,6 +26,7 @@ METADATA = Path("configs/metadata.json")
 TORCH_WEIGHTS = Path("models/model.pt")
 OPENVINO_MODEL = Path("models/model.xml")
 OPENVINO_WEIGHTS = Path("models/model.bin")
+"""Only while a bundle is written: the graph then takes its constants from TORCH_WEIGHTS."""
 OUT_OF_VIEW = -4.0
 """Normalised MR intensity of a voxel without data; the lower end of the rule's range."""
 

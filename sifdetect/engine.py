@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import Modality
-from sifdetect.bundle import OPENVINO_MODEL, TORCH_WEIGHTS, BundleSpec, Task, verify
+from sifdetect.bundle import (
+    OPENVINO_MODEL,
+    OPENVINO_WEIGHTS,
+    TORCH_WEIGHTS,
+    BundleSpec,
+    Task,
+    verify,
+)
 from sifdetect.errors import ConfigurationError, ModelError
 from sifdetect.volume import FloatImage
 
@@ -143,8 +150,13 @@ def _torch(folder: Path, spec: BundleSpec, device: str) -> Network:
 def _openvino(folder: Path, spec: BundleSpec) -> Network:
     import openvino  # noqa: PLC0415  # slow to import, and only this engine needs it
 
+    if OPENVINO_WEIGHTS.as_posix() in spec.checksums:
+        raise ModelError(
+            f"The bundle {spec.name} keeps its weights twice, as it once was usual",
+            hint="Make it anew: sifdetect model export --models FOLDER",
+        )
     try:
-        model = _core().read_model(folder / OPENVINO_MODEL)
+        model = _core().read_model(folder / OPENVINO_MODEL, folder / TORCH_WEIGHTS)
         compiled = _core().compile_model(model, "CPU", _precise(openvino))
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot load the bundle {spec.name} ({error})") from error

@@ -132,6 +132,6 @@ def test_a_missing_weight_file_is_found(tmp_path: Path) -> None:
     """A bundle that was copied in part is refused."""
     spec = small(localizer_spec(Modality.CT))
     export(random_state(spec), spec, tmp_path)
-    (tmp_path / spec.name / "models/model.bin").unlink()
-    with pytest.raises(ModelError, match=r"lacks models/model\.bin"):
+    (tmp_path / spec.name / "models/model.pt").unlink()
+    with pytest.raises(ModelError, match=r"lacks models/model\.pt"):
         verify(tmp_path / spec.name)

@@ -21,9 +21,9 @@ from sifdetect.dicom.vendor_styles import STYLES
 from sifdetect.errors import UsageError
 from sifdetect.findings import Morphology, from_json
 from sifdetect.learn import anatomy_source, cases
+from sifdetect.learn.card import model_card
 from sifdetect.learn.cases import Making, write_cases, write_pools
 from sifdetect.learn.dataset import Pool, Rendered
-from sifdetect.learn.export import model_card
 from sifdetect.learn.record import digest, parameters, pool_anatomy
 from sifdetect.learn.scanned import Storage, as_scanned, headers_of, write_study
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sifdetect.anatomy import Modality
-from sifdetect.bundle import OPENVINO_WEIGHTS, BundleSpec, localizer_spec, region_spec
+from sifdetect.bundle import OPENVINO_MODEL, BundleSpec, localizer_spec, region_spec
 from sifdetect.engine import Engine, Models, load_network
 from sifdetect.errors import ConfigurationError, ModelError
 from sifdetect.learn.export import export
@@ -67,7 +67,7 @@ def test_an_altered_bundle_is_not_run(tmp_path: Path) -> None:
     """The checksum is looked at before the file is parsed."""
     spec = small(localizer_spec(Modality.CT))
     export(random_state(spec), spec, tmp_path)
-    (tmp_path / spec.name / OPENVINO_WEIGHTS).write_bytes(b"something else")
+    (tmp_path / spec.name / OPENVINO_MODEL).write_bytes(b"something else")
     with pytest.raises(ModelError, match="does not match its checksum"):
         Models(tmp_path).localizer(Modality.CT)
 

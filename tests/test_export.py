@@ -124,17 +124,19 @@ def test_monai_verifies_the_metadata(
 
 
 def test_a_bundle_is_complete_and_says_what_it_is(tmp_path: Path) -> None:
-    """Card, licence, configurations and both weight files; the card shows the provenance."""
+    """Card, licence, configurations, weights and graph; the card shows the provenance."""
     spec = region_spec(Modality.CT)
     spec.provenance["training cases"] = 1234.0
     bundle = exported(spec, tmp_path)
     files = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
     assert files == {
         "LICENSE",
+        "configs/evaluate.json",
         "configs/inference.json",
         "configs/metadata.json",
+        "configs/multi_gpu_train.json",
+        "configs/train.json",
         "docs/README.md",
-        "models/model.bin",
         "models/model.pt",
         "models/model.xml",
     }
@@ -148,7 +150,7 @@ def test_exporting_again_replaces_and_keeps_the_weights(tmp_path: Path) -> None:
     bundle = exported(localizer_spec(Modality.MR), tmp_path)
     before = verify(bundle)
     after = export_again(bundle, tmp_path)
-    assert after.checksums["models/model.bin"] == before.checksums["models/model.bin"]
+    assert after.sha256 == before.sha256
     assert verify(bundle) == after
     assert [path.name for path in tmp_path.iterdir()] == ["localizer_mr"]
 

@@ -13,23 +13,11 @@ import torch
 from sifdetect.anatomy import Modality
 from sifdetect.bundle import localizer_spec
 from sifdetect.errors import ConfigurationError
-from sifdetect.learn.dataset import Pool, Rendered
+from sifdetect.learn.dataset import Pool
 from sifdetect.learn.losses import localizer_loss, region_loss
 from sifdetect.learn.train import TrainConfig, Trainer, read_config, train
 from tests.conftest import ROOT
-
-
-def blob(seed: int) -> Rendered:
-    """A tiny scan with one bright ball that is the sacrum."""
-    rng = np.random.default_rng(seed)
-    axes = np.meshgrid(*[np.linspace(-1, 1, 24)] * 3, indexing="ij")
-    ball = np.asarray(axes[0] ** 2 + axes[1] ** 2 + axes[2] ** 2 < 0.3)
-    image = np.where(ball, 400, 0) + rng.normal(0, 20, ball.shape)
-    return {
-        "ct": image.astype(np.float16),
-        "classes": ball.astype(np.uint8),
-        "place": np.stack(axes).astype(np.float16),
-    }
+from tests.pools import blob
 
 
 @pytest.fixture

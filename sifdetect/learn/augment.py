@@ -11,12 +11,13 @@ from scipy import linalg, ndimage
 
 from sifdetect.anatomy import LesionBit, LocalizerClass, Modality
 from sifdetect.bundle import BundleSpec, Task, normalised
-from sifdetect.learn.dataset import Rendered
+from sifdetect.learn.dataset import CLASS_KNOWN, DATA_KNOWN, PLACE_KNOWN, Rendered
 from sifdetect.learn.remodel import remodel
 from sifdetect.learn.views import View, draw_cut, draw_view
 from sifdetect.segment import coordinates
 
 FloatArray = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 _TURN_DEG = np.array([9.0, 4.0, 4.0])
 _NOTHING = np.zeros(1, dtype=np.float32)
 _HIPS = (LocalizerClass.HIP_RIGHT, LocalizerClass.HIP_LEFT)
@@ -32,12 +33,15 @@ class Patch:
         targets: float32 (k, …): lesions as 0/1 and level for a region network; place for a
             localizer.
         weight: float32 (…), 0 where there is no data.
+        known, possible: uint8 (…), see ``dataset``; None where everything is known.
     """
 
     channels: FloatArray
     classes: NDArray[np.int64]
     targets: FloatArray
     weight: FloatArray
+    known: Bytes | None = None
+    possible: Bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,11 @@ def draw_patch(sample: Rendered, recipe: Recipe, rng: np.random.Generator) -> Pa
         return mirrored(patch, recipe.spec) if rng.random() < 0.5 else patch
     shape = full[0].shape
     in_view = field_of_view(shape, rng, probability=recipe.cut, spec=recipe.spec)
+    knowledge = known_of(sample, sample["region"])
+    if knowledge is not None:
+        if recipe.spec.modality is Modality.CT:  # which never shows edema: its absence is known
+            knowledge = (knowledge[0] | np.uint8(LesionBit.EDEMA.value), knowledge[1])
+        in_view &= (knowledge[0] & DATA_KNOWN) > 0
     rule = recipe.spec.intensity
     images = [normalised(image, in_view, rule) if image.any() else image for image in full]
     start = _start(sample, shape, recipe, rng)
@@ -71,7 +80,8 @@ def draw_patch(sample: Rendered, recipe: Recipe, rng: np.random.Generator) -> Pa
     if recipe.spec.modality is Modality.CT and rng.random() < recipe.remodelled:
         remodel(patch.channels[0], patch.classes, patch.channels[-3:] * 100.0, rng)
     weight = in_view[box].astype(np.float32)
-    patch = Patch(patch.channels, patch.classes, patch.targets, weight)
+    known, possible = (None, None) if knowledge is None else (one[box] for one in knowledge)
+    patch = Patch(patch.channels, patch.classes, patch.targets, weight, known, possible)
     if rng.random() < recipe.turned:
         patch = turned(patch, recipe.spec, rng)
     return mirrored(patch, recipe.spec) if rng.random() < 0.5 else patch
@@ -81,16 +91,31 @@ def _images(sample: Rendered, recipe: Recipe, rng: np.random.Generator) -> list[
     """One image for each image channel; zeros where a sequence is left out."""
     if recipe.spec.modality is Modality.CT:
         return [np.asarray(sample["ct"], dtype=np.float32)]
-    number = {role: int(rng.choice(3, p=(0.4, 0.4, 0.2))) for role in ("fluid", "anatomical")}
-    images = [
-        np.asarray(sample[f"{role}{n}"], dtype=np.float32) + np.float32(1e-4)
-        for role, n in number.items()
-    ]
+    images = [_of_role(sample, role, rng) for role in ("fluid", "anatomical")]
     if recipe.spec.task is Task.LOCALIZER:
         return [images[int(rng.integers(2))]]
-    if rng.random() < recipe.single:
+    if all(image.any() for image in images) and rng.random() < recipe.single:
         images[0 if rng.random() < 0.35 else 1] = np.zeros_like(images[0])
     return images
+
+
+def known_of(sample: Rendered, classes: NDArray[Any]) -> tuple[Bytes, Bytes] | None:
+    """What is known by voxel, and which classes are possible; None where everything is known."""
+    if "known" not in sample:
+        return None
+    known = np.asarray(sample["known"], dtype=np.uint8)
+    certain = np.left_shift(np.uint8(1), np.asarray(classes, dtype=np.uint8))
+    if known.ndim > 1:
+        return known, np.asarray(sample.get("possible", certain), dtype=np.uint8)
+    bits = int(known[1]) | DATA_KNOWN | (CLASS_KNOWN | PLACE_KNOWN if known[0] else 0)
+    possible = certain if known[0] else np.full_like(certain, 255)
+    return np.full(certain.shape, bits, dtype=np.uint8), possible
+
+
+def _of_role(sample: Rendered, role: str, rng: np.random.Generator) -> FloatArray:
+    """One of a role's three images; zeros where the sample has none of it."""
+    image = np.asarray(sample[f"{role}{int(rng.choice(3, p=(0.4, 0.4, 0.2)))}"], dtype=np.float32)
+    return image + np.float32(1e-4) if image.any() else image
 
 
 def field_of_view(
@@ -164,9 +189,16 @@ def _localizer_patch(
     channel = _shaded(_blurred(normalised(values, seen, recipe.spec.intensity), rng), rng)
     place = [cut.sampled(axis.astype(np.float32), order=1, outside=0.0) for axis in sample["place"]]
     classes = cut.sampled(sample["classes"], order=0, outside=0).astype(np.int64)
-    return Patch(
-        channel[None], np.where(seen, classes, 0), np.stack(place), seen.astype(np.float32)
+    knowledge = known_of(sample, sample["classes"])
+    moved = (
+        [None, None]
+        if knowledge is None
+        else [cut.sampled(k, order=0, outside=0) for k in knowledge]
     )
+    if moved[0] is not None:
+        seen &= (moved[0] & DATA_KNOWN) > 0
+    weight = seen.astype(np.float32)
+    return Patch(channel[None], np.where(seen, classes, 0), np.stack(place), weight, *moved)
 
 
 def turned(patch: Patch, spec: BundleSpec, rng: np.random.Generator) -> Patch:
@@ -194,6 +226,7 @@ def turned(patch: Patch, spec: BundleSpec, rng: np.random.Generator) -> Patch:
         moved(patch.classes, 0, 0),
         np.stack([moved(t, s, 0.0) for t, s in zip(patch.targets, smooth, strict=True)]),
         moved(patch.weight, 0, 0.0),
+        *(None if k is None else moved(k, 0, 0.0) for k in (patch.known, patch.possible)),
     )
 
 
@@ -204,6 +237,7 @@ def mirrored(patch: Patch, spec: BundleSpec) -> Patch:
         np.flip(patch.classes, axis=-3).copy(),
         np.flip(patch.targets, axis=-3).copy(),
         np.flip(patch.weight, axis=-3).copy(),
+        *(None if k is None else np.flip(k, axis=-3).copy() for k in (patch.known, patch.possible)),
     )
     if spec.task is Task.REGION:
         flipped.channels[-3] *= -1
@@ -211,4 +245,7 @@ def mirrored(patch: Patch, spec: BundleSpec) -> Patch:
     flipped.targets[0] *= -1
     right, left = (flipped.classes == hip for hip in _HIPS)
     flipped.classes[right], flipped.classes[left] = _HIPS[1], _HIPS[0]
+    if flipped.possible is not None:
+        right, left = ((flipped.possible >> hip) & 1 for hip in _HIPS)
+        flipped.possible[right != left] ^= (1 << _HIPS[0]) | (1 << _HIPS[1])
     return flipped

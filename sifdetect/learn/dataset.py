@@ -2,6 +2,15 @@
 
 A pool is written once by one or more processes, sample by sample, each atomically; training reads
 whatever is there. Preprocessing is that of inference (``sifdetect.bundle``, ``sifdetect.segment``).
+
+A sample of a real case may carry ``known``, uint8: what was annotated in it. Terms of a loss whose
+truth is not known are left out; **absent means that everything is known**. It has one of two forms:
+
+- shape (2,): ``known[0]`` is 1 if anatomy is annotated (classes, and level or place); ``known[1]``
+  is the LesionBit sum of the lesions that were looked for;
+- the shape of ``region`` or ``classes``, beside a key ``possible`` of the same shape: by voxel, the
+  bits of the lesions that were looked for plus ``CLASS_KNOWN``, ``PLACE_KNOWN`` and ``DATA_KNOWN``;
+  ``possible`` has the bit ``1 << c`` for each class c that the voxel may be of.
 """
 
 from __future__ import annotations
@@ -38,6 +47,8 @@ without these keys everything is known."""
 FLUID = ((MrWeighting.STIR,), (MrWeighting.T2_FATSAT, MrWeighting.DIXON_WATER))
 ANATOMICAL = ((MrWeighting.T1,), (MrWeighting.T2,))
 """Weightings to choose from for the first and the second image of a role."""
+CLASS_KNOWN, PLACE_KNOWN, DATA_KNOWN = 32, 64, 128
+"""Bits of ``known`` beside those of LesionBit: class; level or place; the scan has data here."""
 JITTER_MM, JITTER_DEG = 5.0, 5.0
 """Standard deviation of a localizer's error, which the region network must bear."""
 

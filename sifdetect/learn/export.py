@@ -1,4 +1,4 @@
-"""Trained weights to a MONAI bundle: torch and OpenVINO files, configurations, card, checksums."""
+"""Trained weights to a MONAI bundle: weights, graph, configurations, card, checksums."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from sifdetect.bundle import (
     OPENVINO_WEIGHTS,
     TORCH_WEIGHTS,
     BundleSpec,
-    Task,
     read_spec,
     sha256_of,
 )
 from sifdetect.engine import Engine, build_unet, load_network
 from sifdetect.errors import ModelError
-from sifdetect.learn import bundle_config
+from sifdetect.learn import bundle_config, bundle_training
+from sifdetect.learn.card import EVALUATION, write_card
+from sifdetect.learn.shared_weights import share_weights
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +54,8 @@ License.
 def export(state: Mapping[str, torch.Tensor], spec: BundleSpec, parent: Path) -> BundleSpec:
     """Write the bundle ``parent/spec.name`` and give its spec with checksums.
 
-    The weights are rounded to float16 first, so that both files hold the same numbers. An older
-    bundle of that name is replaced at the end, in one step.
+    The weights are rounded to float16 and stored once, for both engines (``shared_weights``). An
+    older bundle of that name is replaced at the end, in one step.
 
     Raises:
         ModelError: the weights do not fit the spec, or the two files do not answer alike.
@@ -64,10 +65,13 @@ def export(state: Mapping[str, torch.Tensor], spec: BundleSpec, parent: Path) ->
     shutil.rmtree(draft, ignore_errors=True)
     for part in ("configs", "models", "docs"):
         (draft / part).mkdir(parents=True)
+    spec = replace(spec, checksums={})
     _write_weights(state, spec, draft)
     _check_parity(spec, draft)
-    files = (TORCH_WEIGHTS, OPENVINO_MODEL, OPENVINO_WEIGHTS)
+    files = (TORCH_WEIGHTS, OPENVINO_MODEL)
     spec = replace(spec, checksums={f.as_posix(): sha256_of(draft / f) for f in files})
+    if (folder / EVALUATION).exists() and read_spec(folder).sha256 == spec.sha256:
+        shutil.copyfile(folder / EVALUATION, draft / EVALUATION)  # it is of these very weights
     _write_texts(spec, draft)
     _replace(draft, folder)
     return spec
@@ -103,6 +107,7 @@ def _write_weights(state: Mapping[str, torch.Tensor], spec: BundleSpec, draft: P
     converted = _converted(module, len(spec.inputs), 4 * spec.multiple)
     converted.reshape(openvino.PartialShape([1, len(spec.inputs), *(spec.shape or (-1, -1, -1))]))
     openvino.save_model(converted, draft / OPENVINO_MODEL, compress_to_fp16=True)
+    share_weights(draft / OPENVINO_MODEL, draft / OPENVINO_WEIGHTS, draft / TORCH_WEIGHTS)
 
 
 def _converted(module: torch.nn.Module, inputs: int, side: int) -> Any:
@@ -136,66 +141,16 @@ def _check_parity(spec: BundleSpec, draft: Path) -> None:
 def _write_texts(spec: BundleSpec, draft: Path) -> None:
     versions = {name: version(name).partition("+")[0] for name in _PACKAGES}
     _write_json(draft / METADATA, bundle_config.metadata(spec, versions))
-    _write_json(draft / "configs/inference.json", bundle_config.inference(spec))
-    (draft / "docs/README.md").write_text(model_card(spec), encoding="utf-8")
+    configs = {
+        "inference": bundle_config.inference(spec),
+        "train": bundle_training.training(spec),
+        "multi_gpu_train": bundle_training.multi_gpu_training(),
+        "evaluate": bundle_training.evaluation(),
+    }
+    for name, config in configs.items():
+        _write_json(draft / f"configs/{name}.json", config)
+    write_card(draft)
     (draft / "LICENSE").write_text(_NOTICE, encoding="utf-8")
-
-
-def model_card(spec: BundleSpec) -> str:
-    """The model card, Markdown: what it is for, how to run it, how it was trained, its limits."""
-    task = "Finds the sacrum" if spec.task is Task.LOCALIZER else "Segments sacrum and lesions"
-    rows = "\n".join(f"| {name} | {value} |" for name, value in sorted(spec.provenance.items()))
-    return f"""\
-# {spec.name} {spec.version}
-
-{task} on {spec.modality.value}. Part of sifdetect. Research use only: it makes no diagnosis.
-
-| | |
-|---|---|
-| network | 3D U-Net, feature maps {"–".join(map(str, spec.channels))}, first convolution stride 2 |
-| spacing | {spec.spacing_mm:g} mm |
-| input | {", ".join(spec.inputs)}; intensity rule `{spec.intensity.value}` |
-| output | {", ".join(spec.outputs)} |
-{_box_row(spec)}
-## Run it with MONAI alone
-
-```
-python -m monai.bundle run --config_file models/{spec.name}/configs/inference.json \\
-    --dataset_dir FOLDER_WITH_NIFTI
-```
-
-{_monai_input(spec)} The labels are written to `FOLDER_WITH_NIFTI/eval`.
-
-## How it was trained
-
-| | |
-|---|---|
-{rows or "| | not trained: random weights |"}
-
-## Limits
-
-Trained on synthetic cases alone. It has not been evaluated for clinical use. Its probabilities are
-calibrated on synthetic cases, which are easier than patients.
-"""
-
-
-def _box_row(spec: BundleSpec) -> str:
-    if spec.low_mm is None:
-        return ""
-    return f"| box in the sacral frame | {list(spec.low_mm)} to {list(spec.high_mm or ())} mm |\n"
-
-
-def _monai_input(spec: BundleSpec) -> str:
-    if spec.task is Task.LOCALIZER:
-        return "Any NIfTI image will do; it is turned and resampled."
-    files = "`*.nii.gz`"
-    if len(spec.inputs) > 4:
-        files = "`*_fluid_sensitive.nii.gz`, each with its `*_anatomical.nii.gz`,"
-    shape = "×".join(map(str, spec.shape or ()))
-    return (
-        f"The files {files} must lie in the region's box: {shape} voxels along right→left,"
-        " posterior→anterior and caudal→cranial of the sacral frame."
-    )
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""Losses of the two kinds of network; every one ignores voxels without data."""
+"""Losses of the two kinds of network; every one ignores voxels without data and
+terms whose truth is not known."""
 
 from __future__ import annotations
 
@@ -7,69 +8,122 @@ from torch import Tensor
 from torch.nn import functional
 
 from sifdetect.anatomy import LesionBit, LocalizerClass, RegionClass
+from sifdetect.learn.dataset import PLACE_KNOWN
 
 LESION_WEIGHT = (1.5, 1.5, 1.5, 1.5, 1.0)
 """Weight of a positive voxel by lesion. Twice as much made lines twice as thick as their labels."""
 
 
-def region_loss(output: Tensor, classes: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+def region_loss(
+    output: Tensor,
+    classes: Tensor,
+    targets: Tensor,
+    weight: Tensor,
+    *,
+    known: Tensor | None = None,
+    possible: Tensor | None = None,
+) -> Tensor:
     """Soft Dice and cross entropy for anatomy, Tversky and BCE for lesions, L1 for the level.
 
     Args:
         output: (n, 8 + 5 + 1, …). classes: (n, …). targets: (n, 5 + 1, …). weight: (n, …).
+        known, possible: (n, …) uint8, see ``dataset``; None where everything is known.
     """
     count, lesions = len(RegionClass), len(LesionBit)
-    anatomy = anatomy_loss(output[:, :count], classes, weight)
+    anatomy = anatomy_loss(output[:, :count], classes, weight, possible=possible)
     logits = output[:, count : count + lesions]
-    found = lesion_loss(logits, targets[:, :lesions], weight)
-    sacral = (classes > 0) & (classes < RegionClass.L5)
+    found = lesion_loss(logits, targets[:, :lesions], weight, known=known)
+    sacral = (classes > 0) & (classes < RegionClass.L5) & _has(known, PLACE_KNOWN)
     level = _masked_l1(output[:, -1:], targets[:, -1:], sacral * weight)
     return anatomy + found + 0.3 * level
 
 
-def localizer_loss(output: Tensor, classes: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+def localizer_loss(
+    output: Tensor,
+    classes: Tensor,
+    targets: Tensor,
+    weight: Tensor,
+    *,
+    known: Tensor | None = None,
+    possible: Tensor | None = None,
+) -> Tensor:
     """Soft Dice and cross entropy for the bones, L1 for the place of their voxels.
 
     Args:
         output: (n, 6 + 3, …). classes: (n, …). targets: (n, 3, …). weight: (n, …).
+        known, possible: (n, …) uint8, see ``dataset``; None where everything is known.
     """
     count = len(LocalizerClass)
-    bones = anatomy_loss(output[:, :count], classes, weight)
-    return bones + 3.0 * _masked_l1(output[:, count:], targets, (classes > 0) * weight)
+    bones = anatomy_loss(output[:, :count], classes, weight, possible=possible)
+    placed = (classes > 0) & _has(known, PLACE_KNOWN)
+    return bones + 3.0 * _masked_l1(output[:, count:], targets, placed * weight)
 
 
-def anatomy_loss(logits: Tensor, classes: Tensor, weight: Tensor) -> Tensor:
-    """Soft Dice over the batch plus cross entropy (Isensee 2021, Nat Methods 18:203)."""
+def anatomy_loss(
+    logits: Tensor, classes: Tensor, weight: Tensor, *, possible: Tensor | None = None
+) -> Tensor:
+    """Soft Dice over the batch plus cross entropy (Isensee 2021, Nat Methods 18:203).
+
+    Where a voxel may be of several classes, the entropy is that of their common probability (the
+    marginal likelihood of Shi et al. 2021, Med Image Anal 70:101979) and Dice leaves it out.
+    """
     count = logits.shape[1]
     likelihood = logits.log_softmax(dim=1)
     of_truth = likelihood.gather(1, classes[:, None])[:, 0]
-    entropy = -(of_truth * weight).sum() / weight.sum().clamp(min=1)
+    if possible is None:
+        entropy = -(of_truth * weight).sum() / weight.sum().clamp(min=1)
+    else:
+        of_any, certain = _marginal(likelihood, possible)
+        entropy = -(of_any * weight).sum() / weight.sum().clamp(min=1)
+        weight = weight * certain
     # Sums by class rather than a one-hot copy of the labels, which would be as large as the logits.
     which, none = classes.flatten(), torch.zeros(count, device=logits.device)
     overlap = none.index_add(0, which, (of_truth.exp() * weight).flatten())
     truth = none.index_add(0, which, weight.flatten())
     found = torch.einsum("ncxyz,nxyz->c", likelihood.exp(), weight)
     present = truth > 0
+    if not present.any():
+        return entropy
     dice = (2 * overlap + 1) / (found + truth + 1)
     return entropy + 1 - dice[present][1:].mean() if present[1:].any() else entropy
 
 
-def lesion_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+def lesion_loss(
+    logits: Tensor, truth: Tensor, weight: Tensor, *, known: Tensor | None = None
+) -> Tensor:
     """Tversky 0.4/0.6 (Salehi 2017) and weighted BCE, each lesion a channel of its own."""
     positive = torch.tensor(LESION_WEIGHT, device=logits.device).view(1, -1, 1, 1, 1)
     entropy = functional.binary_cross_entropy_with_logits(
         logits, truth, pos_weight=positive, reduction="none"
     )
-    entropy = (entropy * weight[:, None]).sum() / weight.sum().clamp(min=1)
+    seen = weight[:, None].expand_as(logits)
+    if known is not None:
+        bits = torch.tensor([lesion.value for lesion in LesionBit], device=known.device)
+        seen = seen * ((known[:, None] & bits.view(1, -1, 1, 1, 1)) > 0)
+    entropy = (entropy * seen).sum() / weight.sum().clamp(min=1)
     probability = logits.sigmoid()
-    overlap = torch.einsum("ncxyz,ncxyz,nxyz->c", probability, truth, weight)
-    found = torch.einsum("ncxyz,nxyz->c", probability, weight)
-    size = torch.einsum("ncxyz,nxyz->c", truth, weight)
+    overlap = torch.einsum("ncxyz,ncxyz,ncxyz->c", probability, truth, seen)
+    found = torch.einsum("ncxyz,ncxyz->c", probability, seen)
+    size = torch.einsum("ncxyz,ncxyz->c", truth, seen)
     tversky = (overlap + 1) / (overlap + 0.4 * (found - overlap) + 0.6 * (size - overlap) + 1)
     present = size > 20
     if not present.any():
         return entropy
     return entropy + 0.6 * (1 - tversky[present]).mean()
+
+
+def _marginal(likelihood: Tensor, possible: Tensor) -> tuple[Tensor, Tensor]:
+    """Log of the common probability of the classes that are possible, and where it is one class."""
+    bits = torch.arange(likelihood.shape[1], device=likelihood.device).view(1, -1, 1, 1, 1)
+    may_be = (possible[:, None].long() >> bits) & 1
+    may_be[(may_be.sum(dim=1, keepdim=True) == 0).expand_as(may_be)] = 1  # nothing said: any
+    together = likelihood.masked_fill(may_be == 0, -torch.inf).logsumexp(dim=1)
+    return together, may_be.sum(dim=1) == 1
+
+
+def _has(known: Tensor | None, bit: int) -> Tensor:
+    """Where a bit is set; everywhere without ``known``."""
+    return torch.tensor(True) if known is None else (known & bit) > 0
 
 
 def _masked_l1(output: Tensor, truth: Tensor, mask: Tensor) -> Tensor:

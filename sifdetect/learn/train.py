@@ -1,101 +1,41 @@
-"""Training of one network: resumable, with atomic checkpoints, an averaged copy of the weights and
-a log in JSON lines."""
+"""Training of one network: resumable to the bit, on one process or several, with atomic checkpoints
+and an averaged copy of the weights.
+
+``torchrun --standalone --nproc-per-node=2 -m sifdetect.learn.train CONFIG`` trains on two.
+"""
 
 from __future__ import annotations
 
+import argparse
 import copy
-import json
+import hashlib
 import math
 import os
+import sys
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from sifdetect.anatomy import Modality
-from sifdetect.bundle import TORCH_WEIGHTS, BundleSpec, Task, localizer_spec, region_spec
+from sifdetect.bundle import TORCH_WEIGHTS, Task
 from sifdetect.engine import build_unet
-from sifdetect.errors import ConfigurationError
-from sifdetect.learn.augment import Patch, Recipe, draw_patch
-from sifdetect.learn.dataset import Pool, Rendered
+from sifdetect.errors import ConfigurationError, SifdetectError
+from sifdetect.learn import ranks
+from sifdetect.learn.augment import Patch
+from sifdetect.learn.config import TrainConfig, read_config, write_config
+from sifdetect.learn.feed import Feed
+from sifdetect.learn.journal import Journal
 from sifdetect.learn.losses import localizer_loss, region_loss
-from sifdetect.learn.views import draw_view
 
+__all__ = ["TrainConfig", "Trainer", "main", "read_config", "train"]
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """What to train, on what, for how long; the keys of a training file.
-
-    ``start`` is the folder of a bundle whose weights the training begins with; empty for none.
-    """
-
-    task: str
-    modality: str
-    pool: str
-    out: str
-    steps: int
-    seed: int = 0
-    batch: int = 4
-    size: tuple[int, int, int] = (64, 64, 64)
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    average: float = 0.998
-    checkpoint_every: int = 100
-    minutes: float = 1e9
-    threads: int = 1
-    precision: str = "auto"
-    held_out: int = 40
-    start: str = ""
-
-    @property
-    def spec(self) -> BundleSpec:
-        """The bundle that is being trained."""
-        modality = Modality(self.modality)
-        chosen = region_spec if Task(self.task) is Task.REGION else localizer_spec
-        return chosen(modality)
-
-    @property
-    def half_precision(self) -> bool:
-        """True for bfloat16 arithmetic; ``auto`` takes it where the processor has it.
-
-        Emulated, it costs 24 times as much as float32 (45 s against 1.85 s a step on an AVX2 core).
-        """
-        if self.precision == "auto":
-            return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-        return self.precision == "bfloat16"
-
-
-def read_config(path: Path, overrides: dict[str, str]) -> TrainConfig:
-    """A training file (YAML), with some of its keys replaced.
-
-    Raises:
-        ConfigurationError: the file cannot be read, or a key is unknown or missing.
-    """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path} cannot be read as a training file ({error})") from error
-    document |= {key: yaml.safe_load(value) for key, value in overrides.items()}
-    known = {item.name: item.type for item in fields(TrainConfig)}
-    unknown = sorted(set(document) - set(known))
-    if unknown:
-        raise ConfigurationError(
-            f"{path} has unknown keys: {', '.join(unknown)}", hint=f"Known: {', '.join(known)}"
-        )
-    try:
-        # To YAML 1.1 a number such as 1e-3 is a word.
-        numbers = {key: float(value) for key, value in document.items() if known[key] == "float"}
-        config = TrainConfig(**document | numbers)
-        _ = config.spec  # a task or modality that does not exist shows here
-        return config
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{path} is not a training file ({error})") from error
+WARM_UP = 50
+"""Steps over which the learning rate rises."""
 
 
 class Trainer:
@@ -105,19 +45,30 @@ class Trainer:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.config = config
+        self.device = config.torch_device(ranks.local_rank())
+        self.arithmetic = config.arithmetic(self.device)
         self.folder = Path(config.out)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.network = build_unet(config.spec)
+        network = build_unet(config.spec)
         if config.start:
-            _begin_with(self.network, Path(config.start))
+            _begin_with(network, Path(config.start))
+        self.network: nn.Module = network.to(self.device)
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
+        self._parallel = DistributedDataParallel(self.network) if ranks.count() > 1 else network
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self.rng = np.random.default_rng(config.seed)
-        self.step = 0
-        self.seconds = 0.0
-        self.cache: OrderedDict[Path, Rendered] = OrderedDict()
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._learning_rate)
+        half = self.arithmetic is torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
+        rank = ranks.rank()
+        self.rng = np.random.default_rng([config.seed, rank] if rank else config.seed)
+        self.feed = Feed(config)
+        self.journal = Journal(self.folder, writes=rank == 0)
+        self.step, self.seconds = 0, 0.0
+        self.losses: list[float] = []
+        self.best: dict[str, Any] | None = None
+        self.waited = 0
 
     @property
     def checkpoint(self) -> Path:
@@ -128,76 +79,107 @@ class Trainer:
         """Go on from the last checkpoint, if there is one."""
         if not self.checkpoint.exists():
             return
-        state = torch.load(self.checkpoint, weights_only=False)
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = state["rng"]
-        torch.set_rng_state(state["torch_rng"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=False)
+        for name in ("network", "averaged", "optimizer", "scheduler", "scaler"):
+            getattr(self, name).load_state_dict(state[name])
+        for name in ("step", "seconds", "losses", "best", "waited"):
+            setattr(self, name, state[name])
+        self.journal.restore(state["history"])
+        streams = state["ranks"]
+        if ranks.rank() >= len(streams):  # there were fewer processes: a new one has a new stream
+            self.rng = np.random.default_rng([self.config.seed, ranks.rank(), self.step])
+            return
+        mine = streams[ranks.rank()]
+        self.rng.bit_generator.state = mine["rng"]
+        torch.set_rng_state(mine["torch_rng"])
 
     def save(self) -> None:
-        """Write the checkpoint; a reader sees the old one or the new one, never a part."""
-        partial = self.checkpoint.with_suffix(".part")
-        state = {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+        """Write the checkpoint; a reader sees the old one or the new one, never a part.
+
+        Raises:
+            SifdetectError: the processes that train together hold different weights.
+        """
+        mine = {
             "rng": self.rng.bit_generator.state,
             "torch_rng": torch.get_rng_state(),
-            "step": self.step,
-            "seconds": self.seconds,
+            "weights_sha256": _digest(self.network),
         }
+        every = ranks.gathered(mine)
+        if len({one["weights_sha256"] for one in every}) > 1:
+            raise SifdetectError("The processes that train together hold different weights")
+        if ranks.rank():
+            return
+        names = ("network", "averaged", "optimizer", "scheduler", "scaler")
+        state = {name: getattr(self, name).state_dict() for name in names}
+        state |= {
+            name: getattr(self, name) for name in ("step", "seconds", "losses", "best", "waited")
+        }
+        state |= {"history": self.journal.rows, "ranks": every, "processes": ranks.count()}
+        state["device"] = self.device.type
+        partial = self.checkpoint.with_suffix(".part")
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
+        write_config(self.config, self.folder / "train.yaml")
 
     def run(self) -> None:
-        """Train until the step or the time limit; a checkpoint is left in either case."""
-        started = time.monotonic()
-        losses: list[float] = []
-        while self.step < self.config.steps:
-            begun = time.monotonic()
-            losses.append(self._step())
-            self.seconds += time.monotonic() - begun
-            if self.step % self.config.checkpoint_every == 0:
-                finite = [loss for loss in losses if math.isfinite(loss)]
-                skipped = len(losses) - len(finite)
-                self._log({"loss": float(np.mean(finite or [math.inf])), "skipped": skipped})
-                losses.clear()
-                self.save()
-            if time.monotonic() - started > self.config.minutes * 60:
-                break
-        self.save()
+        """Train until the step or the time limit, or until the held-out loss no longer falls; a
+        checkpoint is left in each case.
+        """
+        config, started = self.config, time.monotonic()
+        self.feed.train_names()  # an empty pool is told before anything is opened
+        self.journal.begin(self.step, config.steps)
+        try:
+            while self.step < config.steps and not self._exhausted():
+                begun = time.monotonic()
+                loss = ranks.mean(self._step(), self.device)
+                self.seconds += time.monotonic() - begun
+                self.losses.append(loss)
+                self.journal.tick(loss)
+                if config.validate_every and self.step % config.validate_every == 0:
+                    self._validate()
+                if self.step % config.checkpoint_every == 0:
+                    self._record()
+                    self.save()
+                if ranks.mean(time.monotonic() - started, self.device) > config.minutes * 60:
+                    break
+            self.save()
+        finally:
+            self.journal.end()
 
     def _step(self) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
-        patches = self._patches()
-        channels = torch.from_numpy(np.stack([p.channels for p in patches]))
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.config.half_precision):
-            output = self.network(channels)
-        loss = self._loss(output.float(), patches)
+        patches = self.feed.patches(self.step, self.rng)
+        loss = self._loss_of(self._parallel, patches)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+        self.scaler.unscale_(self.optimizer)
         length = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 12.0)
         self.step += 1
-        if torch.isfinite(loss) and torch.isfinite(length):
-            self.optimizer.step()
+        if torch.isfinite(length):  # of the mean gradient: the same in every process
+            self.scaler.step(self.optimizer)
             self._average()
+        self.scaler.update()
+        self.scheduler.step()
         return float(loss.detach())
 
-    def _loss(self, output: Tensor, patches: list[Patch]) -> Tensor:
-        classes = torch.from_numpy(np.stack([p.classes for p in patches]))
-        targets = torch.from_numpy(np.stack([p.targets for p in patches]))
-        weight = torch.from_numpy(np.stack([p.weight for p in patches]))
+    def _loss_of(self, network: nn.Module, patches: list[Patch]) -> Tensor:
+        device = self.device
+        channels = torch.from_numpy(np.stack([p.channels for p in patches])).to(device)
+        half = self.arithmetic is not torch.float32
+        with torch.autocast(device.type, dtype=self.arithmetic if half else None, enabled=half):
+            output = network(channels)
+        classes, targets, weight = (
+            torch.from_numpy(np.stack([getattr(p, name) for p in patches])).to(device)
+            for name in ("classes", "targets", "weight")
+        )
         chosen = region_loss if self.config.spec.task is Task.REGION else localizer_loss
-        return chosen(output, classes, targets, weight)
+        known, possible = _knowledge(patches, device)
+        return chosen(output.float(), classes, targets, weight, known=known, possible=possible)
 
-    def _learning_rate(self) -> float:
-        """Linear warm-up over 50 steps, then a cosine down to 2 % at the last step."""
-        progress = min(1.0, self.step / max(1, self.config.steps))
+    def _learning_rate(self, step: int) -> float:
+        """Share of the rate: a linear warm-up, then a cosine down to 2 % at the last step."""
+        progress = min(1.0, step / max(1, self.config.steps))
         falling = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
-        return self.config.learning_rate * falling * min(1.0, (self.step + 1) / 50)
+        return falling * min(1.0, (step + 1) / WARM_UP)
 
     def _average(self) -> None:
         share = min(self.config.average, (1 + self.step) / (10 + self.step))
@@ -207,41 +189,54 @@ class Trainer:
             ):
                 mean.lerp_(now, 1 - share)
 
-    def _patches(self) -> list[Patch]:
-        names = Pool(Path(self.config.pool)).names()[self.config.held_out :]
-        if not names:
-            raise ConfigurationError(
-                f"The pool {self.config.pool} holds no sample to train on",
-                hint=f"Fill it with sifdetect synth --format {self.config.task}",
-            )
-        ease = min(1.0, self.step / (0.3 * self.config.steps))
-        spec = self.config.spec
-        view = draw_view(spec.modality, self.rng) if spec.task is Task.LOCALIZER else None
-        recipe = Recipe(spec, self.config.size, cut=0.1 + 0.3 * ease, view=view)
-        count = self.config.batch * (view.patches if view else 4) // 4
-        chosen = [names[int(self.rng.integers(len(names)))] for _ in range(max(1, count))]
-        return [draw_patch(self._sample(name), recipe, self.rng) for name in chosen]
+    def _validate(self) -> None:
+        """The loss of the averaged weights on the held-out part; the best weights are kept."""
+        batches = self.feed.validation(ranks.rank(), ranks.count())
+        with torch.no_grad():
+            total = sum(float(self._loss_of(self.averaged, batch)) for batch in batches)
+        many = ranks.mean(len(batches), self.device)
+        if not many:
+            return
+        loss = ranks.mean(total, self.device) / many
+        self.waited += 1
+        if math.isfinite(loss) and (self.best is None or loss < self.best["loss"]):
+            weights = {k: v.detach().cpu().clone() for k, v in self.averaged.state_dict().items()}
+            self.best = {"loss": loss, "step": self.step, "weights": weights}
+            self.waited = 0
+        self.journal.write({"step": self.step, "validation_loss": loss})
 
-    def _sample(self, name: Path) -> Rendered:
-        if name not in self.cache:
-            with np.load(name) as stored:
-                wanted = [k for k in stored.files if self._needed(k)]
-                self.cache[name] = {key: stored[key] for key in wanted}
-            if len(self.cache) > 450:
-                self.cache.popitem(last=False)
-        return self.cache[name]
+    def _exhausted(self) -> bool:
+        return 0 < self.config.patience <= self.waited
 
-    def _needed(self, key: str) -> bool:
-        image = key == "ct" or key.startswith(("fluid", "anatomical"))
-        return not image or (key == "ct") == (self.config.spec.modality is Modality.CT)
-
-    def _log(self, row: dict[str, Any]) -> None:
-        row = {"step": self.step, "seconds": round(self.seconds, 1)} | row
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
+    def _record(self) -> None:
+        finite = [loss for loss in self.losses if math.isfinite(loss)]
+        row = {"step": self.step, "seconds": round(self.seconds, 1)}
+        row |= {"loss": float(np.mean(finite or [math.inf]))}
+        row |= {"skipped": len(self.losses) - len(finite)}
+        self.journal.write(row | {"learning_rate": self.scheduler.get_last_lr()[0]})
+        self.losses = []
 
 
-def _begin_with(network: torch.nn.Module, bundle: Path) -> None:
+def _knowledge(patches: list[Patch], device: torch.device) -> tuple[Tensor | None, Tensor | None]:
+    """``known`` and ``possible`` of a batch; None where everything is known of all of it."""
+    if all(patch.known is None for patch in patches):
+        return None, None
+    known, possible = [], []
+    for patch in patches:
+        certain = np.left_shift(np.uint8(1), patch.classes.astype(np.uint8))
+        known.append(np.full_like(certain, 255) if patch.known is None else patch.known)
+        possible.append(certain if patch.possible is None else patch.possible)
+    return tuple(torch.from_numpy(np.stack(one)).to(device) for one in (known, possible))  # type: ignore[return-value]  # two of two
+
+
+def _digest(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for value in network.state_dict().values():
+        digest.update(value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _begin_with(network: nn.Module, bundle: Path) -> None:
     """Give a network the weights of a bundle.
 
     Raises:
@@ -265,3 +260,24 @@ def train(config: TrainConfig, *, resume: bool) -> Trainer:
         trainer.resume()
     trainer.run()
     return trainer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """One of the processes that torchrun starts; the exit code."""
+    parser = argparse.ArgumentParser(prog="sifdetect.learn.train")
+    parser.add_argument("config", type=Path, metavar="CONFIG")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    options = parser.parse_args(arguments)
+    ranks.join()
+    try:
+        train(read_config(options.config, {}), resume=options.resume)
+    except SifdetectError as error:
+        sys.stderr.write(f"sifdetect: {error}\n")
+        return error.exit_code
+    finally:
+        ranks.leave()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
