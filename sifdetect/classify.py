@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sifdetect.anatomy import Modality, SacralLevel
 from sifdetect.denis import denis
+from sifdetect.ffp import ffp
 from sifdetect.findings import (
     BakkerFinding,
     Basis,
@@ -17,7 +18,7 @@ from sifdetect.findings import (
     Presence,
     Warning,
 )
-from sifdetect.fragility import bakker, ffp
+from sifdetect.fragility import bakker
 from sifdetect.measurements import Measurements
 from sifdetect.patterns import morphology
 from sifdetect.rules import COMPLETE, Context, Facts, Rule, first_match
@@ -164,7 +165,8 @@ _CAUTIONS = (
     (
         "no-fluid-sensitive-series",
         lambda f: f.measurements.modality is Modality.MR and not f.measurements.fluid_sensitive,
-        "no fluid-sensitive series, edema can't be judged",
+        "no fluid-sensitive series, edema can't be judged: MRI with fat suppression is advised"
+        " (ACR appropriateness 9)",
     ),
     (
         "ct-sensitivity",

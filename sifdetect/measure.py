@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
 from sifdetect.components import Points, Sacrum, describe, gap_mm, joined, length_mm, lesion
 from sifdetect.findings import Basis, Fracture, OtherFinding
 from sifdetect.limbs import MIN_LINE_MM3, Lines, as_transverse, edema_strut, sort_lines
-from sifdetect.measurements import SIDES, Measurements, SideMeasurements, TransverseLimb
+from sifdetect.measurements import SIDES, Measurements, TransverseLimb
 from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
+from sifdetect.ring import ring_of
 from sifdetect.sides import HALF, foramen_gaps, measure_side
 from sifdetect.volume import Floats, LabelMap, Segmentation
+from sifdetect.wall import boundary_breaks, comminution_mm3, widest_break
 
 __all__ = ["Measurements", "measure"]
 
@@ -33,6 +36,10 @@ MIN_LEVEL_SHARE = 0.05
 
 MIDLINE_MM = 3.0
 """A finding crosses the midline where it reaches this far, two voxels, on both sides of it."""
+
+
+SWOLLEN_MM = 16.0
+"""Edema this close to a transverse line is taken for that line's own (it reaches 5–15 mm)."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,23 @@ def measure(
             for number, ((fracture, _), index) in enumerate(zip(found, outlined, strict=True), 1)
         ),
         components=LabelMap(components, segmentation.grid),
-        sides={s: _side(sacrum, s, marrow, points=of.get(s), basis=basis.get(s)) for s in SIDES},
+        sides={
+            s: replace(
+                measure_side(
+                    sacrum, s, points=of.get(s), basis=basis.get(s), transverse=lines.transverse
+                ),
+                edema_mm3=_volume_mm3(sacrum, marrow.edema, s),
+                sclerosis_mm3=_volume_mm3(sacrum, marrow.sclerosis, s),
+            )
+            for s in SIDES
+        },
         transverse=_transverse(lines, marrow, of.get(Side.MIDLINE)),
+        wall=widest_break(sacrum, lines.transverse),
+        boundaries=boundary_breaks(sacrum),
+        comminution_mm3=sum(
+            comminution_mm3(sacrum, lines.of[Side.MIDLINE], limb) for limb in lines.transverse[:1]
+        ),
+        ring=ring_of(segmentation.anatomy, segmentation.lesions, segmentation.frame),
         midline_line=lines.midline_line,
         other_findings=(*mimics.findings, *marrow.set_aside),
         score=_score(sacrum, mimics, marrow),
@@ -126,7 +148,8 @@ def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Frac
     for side in SIDES:
         edema = marrow.edema[side] if marrow.edema is not None else None
         dense = marrow.sclerosis[side] if marrow.sclerosis is not None else None
-        named = _named(sacrum, side, line=lines.of[side], edema=edema, dense=dense)
+        own = edema if edema is None else _apart(edema, lines.of[Side.MIDLINE])
+        named = _named(sacrum, side, line=lines.of[side], edema=own, dense=dense)
         if named is not None:
             alar = True
             basis, points = named
@@ -180,6 +203,13 @@ def _named(
     return (Basis.SCLEROSIS, band) if long else None
 
 
+def _apart(edema: Points, across: Points) -> Points:
+    """The edema that is farther than SWOLLEN_MM from a line across the bodies: the ala's own."""
+    if len(edema) == 0 or len(across) == 0:
+        return edema
+    return edema.only(cKDTree(across.frame_mm).query(edema.frame_mm)[0] > SWOLLEN_MM)
+
+
 def _large(sacrum: Sacrum, points: Points, least_mm3: float) -> Points | None:
     """The connected parts of at least ``least_mm3``; None where there is none."""
     number = joined(points.index, sacrum.segmentation.grid.spacing_mm, 0.0)
@@ -231,13 +261,8 @@ def _confidence(sacrum: Sacrum, basis: Basis, points: Points) -> float:
     return float(np.percentile(values, 90))
 
 
-def _side(
-    sacrum: Sacrum, side: Side, marrow: _Marrow, *, points: Points | None, basis: Basis | None
-) -> SideMeasurements:
-    measured = measure_side(sacrum, side, points, basis)
-    edema = None if marrow.edema is None else sacrum.volume_mm3(marrow.edema[side])
-    dense = None if marrow.sclerosis is None else sacrum.volume_mm3(marrow.sclerosis[side])
-    return replace(measured, edema_mm3=edema, sclerosis_mm3=dense)
+def _volume_mm3(sacrum: Sacrum, marrow: dict[Side, Points] | None, side: Side) -> float | None:
+    return None if marrow is None else sacrum.volume_mm3(marrow[side])
 
 
 def _transverse(

@@ -78,11 +78,12 @@ def test_edema_without_a_line_counts_where_most_of_it_lies(x_mm: float, zone: in
 
 
 def test_a_transverse_limb_makes_both_sides_central() -> None:
-    """The zone of each ala's own line is kept in the evidence; no subtype without a step."""
+    """The zone of each ala's own line is kept in the evidence; no subtype where nothing moved."""
     denis = on_ct(h_shape(Phantom(), Side.RIGHT)).denis
     assert (denis.zone, denis.right, denis.left, denis.subtype) == (3, 3, 3, None)
     assert denis.evidence["right_ala_zone"] == 1
-    assert any("step and angle" in text for text in denis.unseen)
+    assert denis.evidence["subtype_rule"] == "no step and no angle"
+    assert denis.evidence["wall_level"] == "S2"
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -186,7 +187,10 @@ def test_mr_without_a_fluid_sensitive_series_excludes_nothing() -> None:
     stated = classify(measured, Context(coverage=FULL))
     assert stated.presence is Presence.INDETERMINATE
     texts = [warning.text for warning in stated.warnings]
-    assert texts == ["no fluid-sensitive series, edema can't be judged"]
+    assert texts == [
+        "no fluid-sensitive series, edema can't be judged: MRI with fat suppression is advised"
+        " (ACR appropriateness 9)"
+    ]
 
 
 def test_a_likely_fracture_that_was_not_outlined_is_not_called_absent() -> None:
@@ -243,7 +247,7 @@ def test_corpus_and_ffp_follow_the_pattern(
     stated = on_ct(PATTERNS[pattern](Phantom(), Side.LEFT))
     assert (stated.bakker.corpus, stated.ffp.value) == (corpus, ffp)
     assert stated.ffp.at_least
-    assert "the anterior ring is not assessed" in stated.ffp.unseen
+    assert "the anterior ring is not in view" in stated.ffp.unseen
 
 
 def test_every_class_of_a_fracture_carries_rule_evidence_and_unseen() -> None:
