@@ -47,6 +47,7 @@ _FOREIGN = (AnatomyLabel.HIP_RIGHT, AnatomyLabel.HIP_LEFT, AnatomyLabel.L5, Anat
 _CORRIDORS = (AnatomyLabel.SACRAL_CORRIDOR_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_LEFT)
 _SAGITTAL = 0.7
 _OUTER = 0.85
+_WAVE_LEVELS = 0.2
 _ENDS = (2.0, 98.0)
 _EDEMA_ENDS = (10.0, 90.0)
 
@@ -126,7 +127,7 @@ def as_transverse(points: Points, basis: Basis) -> TransverseLimb:
     right, left = np.percentile(points.offset_mm, _ENDS).tolist()
     # Where S1 is comminuted, fragments lie between the ends of the limb.
     ends = sum(junction.values()) / len(junction)
-    middle = middle[np.abs(middle - ends) <= BAND_LEVELS]
+    middle = middle[np.abs(middle - ends) <= _WAVE_LEVELS]
     return TransverseLimb(
         basis=basis,
         level=float(np.median(middle)) if len(middle) else ends,

@@ -11,9 +11,9 @@ from sifdetect.volume import LabelMap
 SIDES = (Side.RIGHT, Side.LEFT)
 """The two halves of the sacrum, in the order in which they are reported."""
 
-REACHED_MM2 = 180.0
+REACHED_MM2 = 240.0
 """Contact from which a line that lies wholly in the ala reaches a foramen or the canal and does not
-graze it: on true labels of synthetic sacra alar lines have up to 140 mm²; along the lateral wall of
+graze it: on true labels of synthetic sacra alar lines have up to 190 mm²; along the lateral wall of
 one foramen, 9 mm high and 30 mm deep, it is 270."""
 
 
