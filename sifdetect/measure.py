@@ -18,7 +18,7 @@ from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
 from sifdetect.ring import ring_of
 from sifdetect.sides import HALF, foramen_gaps, measure_side
 from sifdetect.volume import Floats, LabelMap, Segmentation
-from sifdetect.wall import boundary_breaks, comminution_mm3, widest_break
+from sifdetect.wall import boundary_breaks, comminution_mm3, widest_break, with_break
 
 __all__ = ["Measurements", "measure"]
 
@@ -83,11 +83,13 @@ def measure(
             components[tuple(index.T)] = number
     basis = {fracture.side: fracture.basis for fracture, _ in found}
     of = {fracture.side: points for fracture, points in found}
+    wall = widest_break(sacrum, lines.transverse)
+    placed = tuple(
+        _placed(sacrum, fracture, number, index)
+        for number, ((fracture, _), index) in enumerate(zip(found, outlined, strict=True), 1)
+    )
     return Measurements(
-        fractures=tuple(
-            _placed(sacrum, fracture, number, index)
-            for number, ((fracture, _), index) in enumerate(zip(found, outlined, strict=True), 1)
-        ),
+        fractures=with_break(placed, wall),
         components=LabelMap(components, segmentation.grid),
         sides={
             s: replace(
@@ -100,7 +102,7 @@ def measure(
             for s in SIDES
         },
         transverse=_transverse(lines, marrow, of.get(Side.MIDLINE)),
-        wall=widest_break(sacrum, lines.transverse),
+        wall=wall,
         boundaries=boundary_breaks(sacrum),
         comminution_mm3=sum(
             comminution_mm3(sacrum, lines.of[Side.MIDLINE], limb) for limb in lines.transverse[:1]

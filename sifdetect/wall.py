@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sifdetect.anatomy import AnatomyLabel, SacralLevel
+from sifdetect.anatomy import AnatomyLabel, SacralLevel, Side
 from sifdetect.components import Points, Sacrum
+from sifdetect.findings import Fracture
 from sifdetect.measurements import TransverseLimb, WallBreak
 from sifdetect.volume import Floats
 
@@ -88,6 +89,17 @@ def widest_break(sacrum: Sacrum, limbs: tuple[TransverseLimb, ...]) -> WallBreak
     """Step and angle at the widest of several transverse limbs; None where there is none."""
     widest = max(limbs, key=lambda limb: limb.width_mm, default=None)
     return None if widest is None else wall_break(sacrum, widest.level)
+
+
+def with_break(fractures: tuple[Fracture, ...], wall: WallBreak | None) -> tuple[Fracture, ...]:
+    """The fractures, the midline's line with the size of its step and its angle (not below 0)."""
+    if wall is None:
+        return fractures
+    step, angle = abs(wall.step_mm), max(wall.angle_deg, 0.0)
+    return tuple(
+        replace(one, step_mm=step, angle_deg=angle) if one.side is Side.MIDLINE else one
+        for one in fractures
+    )
 
 
 def boundary_breaks(sacrum: Sacrum) -> dict[SacralLevel, WallBreak]:

@@ -86,6 +86,24 @@ def test_a_transverse_limb_makes_both_sides_central() -> None:
     assert denis.evidence["wall_level"] == "S2"
 
 
+def test_edema_around_the_ends_of_a_transverse_line_is_its_own() -> None:
+    """Two balls of 2 ml in the alae beside its ends make no A1, and no C3 of a C1."""
+    phantom = Phantom().across(1.5, 24, 24)
+    z = float(phantom.z[phantom.lesions > 0].mean())
+    for x in (-31.0, 31.0):
+        phantom.ball(LesionBit.EDEMA, (x, -9.0, z), 8.0)
+    bakker = on_mr(phantom).bakker
+    assert (bakker.right, bakker.left, bakker.corpus) == (None, None, BakkerType.C1)
+
+
+def test_edema_beside_a_mass_is_not_called_a_fracture() -> None:
+    """Edema too far from the mass to be its own is indeterminate, by a rule with a name."""
+    phantom = Phantom().ball(LesionBit.MASS_LIKE, (-38, -9, -20), 6).edema(Side.RIGHT, 0.1, 1.2)
+    stated = on_mr(phantom)
+    assert stated.presence is Presence.INDETERMINATE
+    assert stated.presence_reason.rule == "edema without a line, beside a mass-like finding"
+
+
 @pytest.mark.parametrize("side", SIDES)
 def test_a_limb_of_edema_counts_as_a_limb(side: Side) -> None:
     """An H whose one vertical limb shows edema and no line is an H."""

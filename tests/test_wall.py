@@ -48,6 +48,15 @@ def test_a_wall_that_is_whole_is_measured_at_each_boundary() -> None:
     assert all(abs(one.angle_deg) < 1 for one in found.values())
 
 
+def test_the_finding_of_the_midline_carries_step_and_angle() -> None:
+    """The size of the step; an angle of no kyphosis is 0."""
+    measured = measure(slid(4).segmentation(), fluid_sensitive=False, modality=Modality.CT)
+    (fracture,) = measured.fractures
+    assert measured.wall is not None
+    assert fracture.step_mm == abs(measured.wall.step_mm)
+    assert fracture.angle_deg == max(measured.wall.angle_deg, 0.0)
+
+
 def test_without_a_canal_there_is_no_wall() -> None:
     """Nothing is made up where the canal is not seen."""
     phantom = Phantom()
