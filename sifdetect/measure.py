@@ -12,18 +12,16 @@ from scipy.spatial import cKDTree
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
 from sifdetect.components import Points, Sacrum, describe, gap_mm, joined, length_mm, lesion
 from sifdetect.findings import Basis, Fracture, OtherFinding
-from sifdetect.limbs import MIN_LINE_MM3, Lines, as_transverse, edema_strut, sort_lines
-from sifdetect.measurements import SIDES, Measurements, TransverseLimb
+from sifdetect.limbs import Lines, as_transverse, edema_strut, sort_lines
+from sifdetect.measurements import SIDES, Measurements, SideMeasurements, TransverseLimb
 from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
 from sifdetect.ring import ring_of
+from sifdetect.score import MIN_EDEMA_MM3, score
 from sifdetect.sides import HALF, foramen_gaps, measure_side
-from sifdetect.volume import Floats, LabelMap, Segmentation
+from sifdetect.volume import LabelMap, Segmentation
 from sifdetect.wall import boundary_breaks, comminution_mm3, widest_break, with_break
 
 __all__ = ["Measurements", "measure"]
-
-MIN_EDEMA_MM3 = 1000.0
-"""One millilitre, a ball 12 mm across: an ala holds 20–30, and blur or a vessel makes less."""
 
 MIN_SCLEROSIS_MM3 = 1000.0
 """As for edema; a bone island of 12 mm has 900 mm³."""
@@ -81,7 +79,6 @@ def measure(
     for parts in (outlined, [points.index for _, points in found]):
         for number, index in enumerate(parts, start=1):
             components[tuple(index.T)] = number
-    basis = {fracture.side: fracture.basis for fracture, _ in found}
     of = {fracture.side: points for fracture, points in found}
     wall = widest_break(sacrum, lines.transverse)
     placed = tuple(
@@ -91,16 +88,7 @@ def measure(
     return Measurements(
         fractures=with_break(placed, wall),
         components=LabelMap(components, segmentation.grid),
-        sides={
-            s: replace(
-                measure_side(
-                    sacrum, s, points=of.get(s), basis=basis.get(s), transverse=lines.transverse
-                ),
-                edema_mm3=_volume_mm3(sacrum, marrow.edema, s),
-                sclerosis_mm3=_volume_mm3(sacrum, marrow.sclerosis, s),
-            )
-            for s in SIDES
-        },
+        sides={side: _half(sacrum, side, lines, marrow, found) for side in SIDES},
         transverse=_transverse(lines, marrow, of.get(Side.MIDLINE)),
         wall=wall,
         boundaries=boundary_breaks(sacrum),
@@ -110,7 +98,9 @@ def measure(
         ring=ring_of(segmentation.anatomy, segmentation.lesions, segmentation.frame),
         midline_line=lines.midline_line,
         other_findings=(*mimics.findings, *marrow.set_aside),
-        score=_score(sacrum, mimics, marrow),
+        score=score(
+            sacrum, mimics, shown=marrow.edema, aside={one.side for one in marrow.set_aside}
+        ),
         modality=modality,
         fluid_sensitive=fluid_sensitive,
     )
@@ -263,6 +253,22 @@ def _confidence(sacrum: Sacrum, basis: Basis, points: Points) -> float:
     return float(np.percentile(values, 90))
 
 
+def _half(
+    sacrum: Sacrum,
+    side: Side,
+    lines: Lines,
+    marrow: _Marrow,
+    found: list[tuple[Fracture, Points]],
+) -> SideMeasurements:
+    own = {fracture.side: (points, fracture.basis) for fracture, points in found}
+    points, basis = own.get(side, (None, None))
+    return replace(
+        measure_side(sacrum, side, points=points, basis=basis, transverse=lines.transverse),
+        edema_mm3=_volume_mm3(sacrum, marrow.edema, side),
+        sclerosis_mm3=_volume_mm3(sacrum, marrow.sclerosis, side),
+    )
+
+
 def _volume_mm3(sacrum: Sacrum, marrow: dict[Side, Points] | None, side: Side) -> float | None:
     return None if marrow is None else sacrum.volume_mm3(marrow[side])
 
@@ -274,26 +280,3 @@ def _transverse(
         return lines.transverse
     assert marrow.strut is not None
     return (as_transverse(marrow.strut, Basis.EDEMA),)
-
-
-def _score(sacrum: Sacrum, mimics: Mimics, marrow: _Marrow) -> float:
-    """The probability that the most suspicious MIN_LINE_MM3 of the sacrum reach for a line, or
-    MIN_EDEMA_MM3 of one half for edema, whichever is more; joints and masses are left out."""
-    segmentation, voxel = sacrum.segmentation, sacrum.segmentation.grid.voxel_volume_mm3
-    values = segmentation.probability
-    line = values[list(LesionBit).index(LesionBit.FRACTURE_LINE)]
-    scores = [_nth(line[sacrum.mask], MIN_LINE_MM3 / voxel)]
-    if marrow.edema is not None:
-        bright = values[list(LesionBit).index(LesionBit.EDEMA)]
-        aside = {finding.side for finding in marrow.set_aside}
-        for side in SIDES:
-            half = np.isin(segmentation.anatomy.values, HALF[side]) & ~mimics.near_mass
-            if side not in aside:
-                scores.append(_nth(bright[half], MIN_EDEMA_MM3 / voxel))
-    return max(scores)
-
-
-def _nth(values: Floats, number: float) -> float:
-    """The value that ``number`` values reach; 0 where there are fewer."""
-    n = max(1, round(number))
-    return float(np.partition(values, -n)[-n]) if len(values) >= n else 0.0
