@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sifdetect.anatomy import Modality, SacralLevel
 from sifdetect.denis import denis
+from sifdetect.ffp import ffp
 from sifdetect.findings import (
     BakkerFinding,
     Basis,
@@ -17,7 +18,7 @@ from sifdetect.findings import (
     Presence,
     Warning,
 )
-from sifdetect.fragility import bakker, ffp
+from sifdetect.fragility import bakker
 from sifdetect.measurements import Measurements
 from sifdetect.patterns import morphology
 from sifdetect.rules import COMPLETE, Context, Facts, Rule, first_match
@@ -39,12 +40,33 @@ LEVEL_SHARE = {
 _SENSITIVITY = "reviews: MRI shows nearly all fractures, CT 60–75 %"
 _COVERAGE = "a partly imaged sacrum is never negative"
 
+_MIMIC = "reviews: a metastasis may look like a fracture, and the other way round"
+
+
+def _all_beside(facts: Facts, kind: str) -> bool:
+    """True where every fractured side holds another finding of a kind."""
+    others = {other.side for other in facts.measurements.other_findings if other.kind == kind}
+    return bool(others) and all(one.side in others for one in facts.measurements.fractures)
+
+
 PRESENCE: tuple[Rule[Facts, Presence], ...] = (
     Rule(
         "fracture line seen",
         lambda f: bool(f.bases & {Basis.LINE, Basis.LINE_AND_EDEMA}),
         Presence.PRESENT,
         "reviews: a line is seen in 93 % on MRI",
+    ),
+    Rule(
+        "edema without a line, beside a mass-like finding",
+        lambda f: Basis.EDEMA in f.bases and _all_beside(f, "mass-like"),
+        Presence.INDETERMINATE,
+        _MIMIC,
+    ),
+    Rule(
+        "edema without a line, beside cement",
+        lambda f: Basis.EDEMA in f.bases and _all_beside(f, "cement"),
+        Presence.INDETERMINATE,
+        "edema stays for weeks after a sacroplasty",
     ),
     Rule(
         "alar edema without a line",
@@ -57,6 +79,16 @@ PRESENCE: tuple[Rule[Facts, Presence], ...] = (
         lambda f: Basis.SCLEROSIS in f.bases,
         Presence.INDETERMINATE,
         "sclerosis is a late sign and has other causes",
+    ),
+    Rule(
+        "edema on both sides of a sacroiliac joint, sacrum wholly in view",
+        lambda f: (
+            f.complete
+            and f.probability < LIKELY
+            and any(other.kind == "sacroiliac edema" for other in f.measurements.other_findings)
+        ),
+        Presence.ABSENT,
+        "Lambert 2016, Ann Rheum Dis 75:1958",
     ),
     Rule(
         "no finding, sacrum only partly in view",
@@ -159,12 +191,13 @@ _CAUTIONS = (
     (
         "sacrum-partly-covered",
         lambda f: not f.complete,
-        "the sacrum is only partly covered: a dedicated sacral MRI is advised",
+        "the sacrum is only partly covered: a dedicated sacral MRI is advised (ACR 9)",
     ),
     (
         "no-fluid-sensitive-series",
         lambda f: f.measurements.modality is Modality.MR and not f.measurements.fluid_sensitive,
-        "no fluid-sensitive series, edema can't be judged",
+        "no fluid-sensitive series, edema can't be judged: MRI with fat suppression is advised"
+        " (ACR appropriateness 9)",
     ),
     (
         "ct-sensitivity",

@@ -46,6 +46,8 @@ STRUT_LEVELS = 0.9
 _FOREIGN = (AnatomyLabel.HIP_RIGHT, AnatomyLabel.HIP_LEFT, AnatomyLabel.L5, AnatomyLabel.LUMBAR)
 _CORRIDORS = (AnatomyLabel.SACRAL_CORRIDOR_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_LEFT)
 _SAGITTAL = 0.7
+_OUTER = 0.85
+_WAVE_LEVELS = 0.2
 _ENDS = (2.0, 98.0)
 _EDEMA_ENDS = (10.0, 90.0)
 
@@ -120,12 +122,15 @@ def as_transverse(points: Points, basis: Basis) -> TransverseLimb:
     junction = {}
     for side in SIDES:
         offset = points.offset_mm * (1 if side is Side.LEFT else -1)
-        outer = offset >= 0.6 * np.percentile(offset, _ENDS[1])
+        outer = offset >= _OUTER * np.percentile(offset, _ENDS[1])
         junction[side] = float(np.median(points.level[outer]))
     right, left = np.percentile(points.offset_mm, _ENDS).tolist()
+    # Where S1 is comminuted, fragments lie between the ends of the limb.
+    ends = sum(junction.values()) / len(junction)
+    middle = middle[np.abs(middle - ends) <= _WAVE_LEVELS]
     return TransverseLimb(
         basis=basis,
-        level=float(np.median(middle if len(middle) else points.level)),
+        level=float(np.median(middle)) if len(middle) else ends,
         junction=junction,
         width_mm=left - right,
     )

@@ -7,20 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
 from sifdetect.components import Points, Sacrum, describe, gap_mm, joined, length_mm, lesion
 from sifdetect.findings import Basis, Fracture, OtherFinding
-from sifdetect.limbs import MIN_LINE_MM3, Lines, as_transverse, edema_strut, sort_lines
+from sifdetect.limbs import Lines, as_transverse, edema_strut, sort_lines
 from sifdetect.measurements import SIDES, Measurements, SideMeasurements, TransverseLimb
 from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
+from sifdetect.ring import ring_of
+from sifdetect.score import MIN_EDEMA_MM3, score
 from sifdetect.sides import HALF, foramen_gaps, measure_side
-from sifdetect.volume import Floats, LabelMap, Segmentation
+from sifdetect.volume import LabelMap, Segmentation
+from sifdetect.wall import boundary_breaks, comminution_mm3, widest_break, with_break
 
 __all__ = ["Measurements", "measure"]
-
-MIN_EDEMA_MM3 = 1000.0
-"""One millilitre, a ball 12 mm across: an ala holds 20–30, and blur or a vessel makes less."""
 
 MIN_SCLEROSIS_MM3 = 1000.0
 """As for edema; a bone island of 12 mm has 900 mm³."""
@@ -33,6 +34,10 @@ MIN_LEVEL_SHARE = 0.05
 
 MIDLINE_MM = 3.0
 """A finding crosses the midline where it reaches this far, two voxels, on both sides of it."""
+
+
+SWOLLEN_MM = 16.0
+"""Edema this close to a transverse line is taken for that line's own (it reaches 5–15 mm)."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +79,28 @@ def measure(
     for parts in (outlined, [points.index for _, points in found]):
         for number, index in enumerate(parts, start=1):
             components[tuple(index.T)] = number
-    basis = {fracture.side: fracture.basis for fracture, _ in found}
     of = {fracture.side: points for fracture, points in found}
+    wall = widest_break(sacrum, lines.transverse)
+    placed = tuple(
+        _placed(sacrum, fracture, number, index)
+        for number, ((fracture, _), index) in enumerate(zip(found, outlined, strict=True), 1)
+    )
     return Measurements(
-        fractures=tuple(
-            _placed(sacrum, fracture, number, index)
-            for number, ((fracture, _), index) in enumerate(zip(found, outlined, strict=True), 1)
-        ),
+        fractures=with_break(placed, wall),
         components=LabelMap(components, segmentation.grid),
-        sides={s: _side(sacrum, s, marrow, points=of.get(s), basis=basis.get(s)) for s in SIDES},
+        sides={side: _half(sacrum, side, lines, marrow, found) for side in SIDES},
         transverse=_transverse(lines, marrow, of.get(Side.MIDLINE)),
+        wall=wall,
+        boundaries=boundary_breaks(sacrum),
+        comminution_mm3=sum(
+            comminution_mm3(sacrum, lines.of[Side.MIDLINE], limb) for limb in lines.transverse[:1]
+        ),
+        ring=ring_of(segmentation.anatomy, segmentation.lesions, segmentation.frame),
         midline_line=lines.midline_line,
         other_findings=(*mimics.findings, *marrow.set_aside),
-        score=_score(sacrum, mimics, marrow),
+        score=score(
+            sacrum, mimics, shown=marrow.edema, aside={one.side for one in marrow.set_aside}
+        ),
         modality=modality,
         fluid_sensitive=fluid_sensitive,
     )
@@ -126,7 +140,8 @@ def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Frac
     for side in SIDES:
         edema = marrow.edema[side] if marrow.edema is not None else None
         dense = marrow.sclerosis[side] if marrow.sclerosis is not None else None
-        named = _named(sacrum, side, line=lines.of[side], edema=edema, dense=dense)
+        own = edema if edema is None else _apart(edema, lines.of[Side.MIDLINE])
+        named = _named(sacrum, side, line=lines.of[side], edema=own, dense=dense)
         if named is not None:
             alar = True
             basis, points = named
@@ -180,6 +195,13 @@ def _named(
     return (Basis.SCLEROSIS, band) if long else None
 
 
+def _apart(edema: Points, across: Points) -> Points:
+    """The edema that is farther than SWOLLEN_MM from a line across the bodies: the ala's own."""
+    if len(edema) == 0 or len(across) == 0:
+        return edema
+    return edema.only(cKDTree(across.frame_mm).query(edema.frame_mm)[0] > SWOLLEN_MM)
+
+
 def _large(sacrum: Sacrum, points: Points, least_mm3: float) -> Points | None:
     """The connected parts of at least ``least_mm3``; None where there is none."""
     number = joined(points.index, sacrum.segmentation.grid.spacing_mm, 0.0)
@@ -231,13 +253,24 @@ def _confidence(sacrum: Sacrum, basis: Basis, points: Points) -> float:
     return float(np.percentile(values, 90))
 
 
-def _side(
-    sacrum: Sacrum, side: Side, marrow: _Marrow, *, points: Points | None, basis: Basis | None
+def _half(
+    sacrum: Sacrum,
+    side: Side,
+    lines: Lines,
+    marrow: _Marrow,
+    found: list[tuple[Fracture, Points]],
 ) -> SideMeasurements:
-    measured = measure_side(sacrum, side, points, basis)
-    edema = None if marrow.edema is None else sacrum.volume_mm3(marrow.edema[side])
-    dense = None if marrow.sclerosis is None else sacrum.volume_mm3(marrow.sclerosis[side])
-    return replace(measured, edema_mm3=edema, sclerosis_mm3=dense)
+    own = {fracture.side: (points, fracture.basis) for fracture, points in found}
+    points, basis = own.get(side, (None, None))
+    return replace(
+        measure_side(sacrum, side, points=points, basis=basis, transverse=lines.transverse),
+        edema_mm3=_volume_mm3(sacrum, marrow.edema, side),
+        sclerosis_mm3=_volume_mm3(sacrum, marrow.sclerosis, side),
+    )
+
+
+def _volume_mm3(sacrum: Sacrum, marrow: dict[Side, Points] | None, side: Side) -> float | None:
+    return None if marrow is None else sacrum.volume_mm3(marrow[side])
 
 
 def _transverse(
@@ -247,26 +280,3 @@ def _transverse(
         return lines.transverse
     assert marrow.strut is not None
     return (as_transverse(marrow.strut, Basis.EDEMA),)
-
-
-def _score(sacrum: Sacrum, mimics: Mimics, marrow: _Marrow) -> float:
-    """The probability that the most suspicious MIN_LINE_MM3 of the sacrum reach for a line, or
-    MIN_EDEMA_MM3 of one half for edema, whichever is more; joints and masses are left out."""
-    segmentation, voxel = sacrum.segmentation, sacrum.segmentation.grid.voxel_volume_mm3
-    values = segmentation.probability
-    line = values[list(LesionBit).index(LesionBit.FRACTURE_LINE)]
-    scores = [_nth(line[sacrum.mask], MIN_LINE_MM3 / voxel)]
-    if marrow.edema is not None:
-        bright = values[list(LesionBit).index(LesionBit.EDEMA)]
-        aside = {finding.side for finding in marrow.set_aside}
-        for side in SIDES:
-            half = np.isin(segmentation.anatomy.values, HALF[side]) & ~mimics.near_mass
-            if side not in aside:
-                scores.append(_nth(bright[half], MIN_EDEMA_MM3 / voxel))
-    return max(scores)
-
-
-def _nth(values: Floats, number: float) -> float:
-    """The value that ``number`` values reach; 0 where there are fewer."""
-    n = max(1, round(number))
-    return float(np.partition(values, -n)[-n]) if len(values) >= n else 0.0

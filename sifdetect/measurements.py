@@ -11,6 +11,77 @@ from sifdetect.volume import LabelMap
 SIDES = (Side.RIGHT, Side.LEFT)
 """The two halves of the sacrum, in the order in which they are reported."""
 
+REACHED_MM2 = 240.0
+"""Contact from which a line that lies wholly in the ala reaches a foramen or the canal and does not
+graze it: on true labels of synthetic sacra alar lines have up to 190 mm²; along the lateral wall of
+one foramen, 9 mm high and 30 mm deep, it is 270."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """The course of one ala's line.
+
+    Attributes:
+        foramen_contact_mm2: area of line that lies against the wall of each foramen of its side.
+        canal_contact_mm2: the same for the sacral canal.
+        joint_contact_mm: cranio-caudal length over which the line reaches the joint face.
+        joint_contact_share: share of the line in the ala that lies against the joint face, 0–1.
+        lean_deg: angle in the axial plane between line and the lateral surface of the ala, positive
+            where the line nears it dorsally; None where the line is too small to have one.
+        depth_mm: how far the line goes in from the anterior cortex, 90th percentile.
+        anterior_contact_mm: cranio-caudal length over which the line parts the anterior cortex.
+        joint_depth_mm: median distance of the line in the ala from the joint face.
+    """
+
+    foramen_contact_mm2: dict[SacralLevel, float] = field(default_factory=dict)
+    canal_contact_mm2: float = 0.0
+    joint_contact_mm: float = 0.0
+    joint_contact_share: float = 0.0
+    lean_deg: float | None = None
+    depth_mm: float | None = None
+    anterior_contact_mm: float = 0.0
+    joint_depth_mm: float | None = None
+
+    @property
+    def reached_foramina(self) -> tuple[SacralLevel, ...]:
+        """Foramina with more than a grazing contact."""
+        return tuple(lv for lv, area in self.foramen_contact_mm2.items() if area >= REACHED_MM2)
+
+    @property
+    def reaches_canal(self) -> bool:
+        """True for more than a grazing contact with the sacral canal."""
+        return self.canal_contact_mm2 >= REACHED_MM2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ring:
+    """The anterior ring of the pelvis.
+
+    Attributes:
+        seen: sides whose pubic rami are in view.
+        broken: sides with a fracture line in them.
+    """
+
+    seen: frozenset[Side] = frozenset()
+    broken: frozenset[Side] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WallBreak:
+    """How two parts of the sacrum lie to each other in the midsagittal plane.
+
+    Attributes:
+        level: of the break on the level scale.
+        step_mm: of the posterior wall, positive where the upper part lies ventral to the lower.
+        angle_deg: beyond the sacrum's own curve, positive to more kyphosis.
+        body_depth_mm: of the body at the break; a step of that size is a complete offset.
+    """
+
+    level: float
+    step_mm: float
+    angle_deg: float
+    body_depth_mm: float
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerticalLimb:
@@ -62,6 +133,10 @@ class SideMeasurements:
         joint_distance_mm: gap between the line in the ala and the joint face of the sacrum.
         joint_angle_deg: angle between the planes of the line in the ala and of the joint face,
             0–90; None where either is too small or too round to have a plane.
+        course: of the line; without contacts and angles where there is none.
+        shift_mm: how far the bone lateral to the line lies above its place; None without a line.
+        cortex_ridge_mm: height of a ridge of the anterior cortex over edema without a line; None
+            where there is none such.
         limb: the vertical limb; None where there is none.
         in_view: share of the ala's expected extent that the scan covers, 0–1.
     """
@@ -77,6 +152,9 @@ class SideMeasurements:
     canal_distance_mm: float | None = None
     joint_distance_mm: float | None = None
     joint_angle_deg: float | None = None
+    course: Course = field(default_factory=Course)
+    shift_mm: float | None = None
+    cortex_ridge_mm: float | None = None
     limb: VerticalLimb | None = None
     in_view: float = 1.0
 
@@ -91,6 +169,11 @@ class Measurements:
             its edema or sclerosis where there is no line.
         sides: RIGHT and LEFT.
         transverse: limbs that cross the bodies, cranial to caudal.
+        wall: step and angle of the posterior wall at the widest transverse limb; None where there
+            is none, or too little to be measured on.
+        boundaries: the same at S1/S2, S2/S3 and S3/S4, by the upper segment.
+        comminution_mm3: volume of lines in the S1 body away from the transverse limb.
+        ring: the anterior ring.
         midline_line: True where a line lies in the midline and does not run across.
         other_findings: what was seen and is not called a fracture.
         score: 0–1, the lesion probability that a line or an edema of the least size reaches.
@@ -102,6 +185,10 @@ class Measurements:
     components: LabelMap
     sides: dict[Side, SideMeasurements]
     transverse: tuple[TransverseLimb, ...] = ()
+    wall: WallBreak | None = None
+    boundaries: dict[SacralLevel, WallBreak] = field(default_factory=dict)
+    comminution_mm3: float = 0.0
+    ring: Ring = field(default_factory=Ring)
     midline_line: bool = False
     other_findings: tuple[OtherFinding, ...] = ()
     score: float = 0.0
@@ -139,6 +226,8 @@ def withheld(measurements: Measurements) -> Measurements:
             for side, one in measurements.sides.items()
         },
         transverse=(),
+        wall=None,
+        comminution_mm3=0.0,
         midline_line=False,
         other_findings=(*demoted, *measurements.other_findings),
     )

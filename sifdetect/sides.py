@@ -13,9 +13,11 @@ from sifdetect.components import (
     gap_mm,
     plane_normal,
 )
+from sifdetect.course import course_of
 from sifdetect.findings import Basis
 from sifdetect.limbs import vertical_limb
-from sifdetect.measurements import SideMeasurements
+from sifdetect.measurements import SideMeasurements, TransverseLimb
+from sifdetect.shift import cortex_ridge_mm, limb_shift_mm
 from sifdetect.volume import Floats
 
 HALF = {
@@ -23,6 +25,9 @@ HALF = {
     Side.LEFT: (AnatomyLabel.SACRAL_ALA_LEFT, AnatomyLabel.SACRAL_CORRIDOR_LEFT),
 }
 """Ala and foraminal corridor of each side."""
+
+END_LEVELS = 0.4
+"""Half the height, 8–12 mm, within which the end of a transverse line meets a vertical one."""
 
 _ZONE = {
     DenisZone.ALAR: (AnatomyLabel.SACRAL_ALA_RIGHT, AnatomyLabel.SACRAL_ALA_LEFT),
@@ -35,16 +40,29 @@ _LINES = (Basis.LINE, Basis.LINE_AND_EDEMA)
 
 
 def measure_side(
-    sacrum: Sacrum, side: Side, points: Points | None, basis: Basis | None
+    sacrum: Sacrum,
+    side: Side,
+    *,
+    points: Points | None,
+    basis: Basis | None,
+    transverse: tuple[TransverseLimb, ...] = (),
 ) -> SideMeasurements:
-    """What is known of one half from the voxels of its finding (None where it has none)."""
+    """What is known of one half from the voxels of its finding (None where it has none).
+
+    Where a transverse limb leaves the bodies, its ends lie in the corridors; they count neither for
+    the zones nor for the contacts of the vertical line.
+    """
     in_view = _in_view(sacrum, side)
     if points is None or basis is None:
         return SideMeasurements(in_view=in_view)
     limb = vertical_limb(points, basis)
+    points = _without_ends(points, transverse, side)
     zones = {zone: sacrum.volume_mm3(points.of(*labels)) for zone, labels in _ZONE.items()}
     if basis not in _LINES:
-        return SideMeasurements(basis=basis, zone_mm3=zones, limb=limb, in_view=in_view)
+        ridge = cortex_ridge_mm(sacrum, points, side) if basis is Basis.EDEMA else None
+        return SideMeasurements(
+            basis=basis, zone_mm3=zones, cortex_ridge_mm=ridge, limb=limb, in_view=in_view
+        )
     line_mm = points.frame_mm
     gaps = foramen_gaps(sacrum, line_mm, side)
     ala_mm = points.of(*HALF[side][:1]).frame_mm
@@ -58,9 +76,21 @@ def measure_side(
         canal_distance_mm=gap_mm(line_mm, sacrum.canal_mm, sacrum.voxel_mm),
         joint_distance_mm=gap_mm(ala_mm, sacrum.joint_mm[side], sacrum.voxel_mm),
         joint_angle_deg=_angle_deg(ala_mm, sacrum.joint_mm[side]),
+        course=course_of(sacrum, points, side),
+        shift_mm=limb_shift_mm(sacrum, points, side),
         limb=limb,
         in_view=in_view,
     )
+
+
+def _without_ends(points: Points, limbs: tuple[TransverseLimb, ...], side: Side) -> Points:
+    """All but what lies medial to the ala at the height of a transverse limb; all where that is
+    half of the points, as in a vertical line through the foramina."""
+    medial = ~np.isin(points.label, HALF[side][:1])
+    ends = np.zeros(len(points), dtype=np.bool_)
+    for limb in limbs:
+        ends |= medial & (np.abs(points.level - limb.junction[side]) <= END_LEVELS)
+    return points.only(~ends) if 2 * (medial & ~ends).sum() < (~ends).sum() else points
 
 
 def foramen_gaps(sacrum: Sacrum, line_mm: Floats, side: Side) -> dict[SacralLevel, float]:

@@ -78,11 +78,30 @@ def test_edema_without_a_line_counts_where_most_of_it_lies(x_mm: float, zone: in
 
 
 def test_a_transverse_limb_makes_both_sides_central() -> None:
-    """The zone of each ala's own line is kept in the evidence; no subtype without a step."""
+    """The zone of each ala's own line is kept in the evidence; no subtype where nothing moved."""
     denis = on_ct(h_shape(Phantom(), Side.RIGHT)).denis
     assert (denis.zone, denis.right, denis.left, denis.subtype) == (3, 3, 3, None)
     assert denis.evidence["right_ala_zone"] == 1
-    assert any("step and angle" in text for text in denis.unseen)
+    assert denis.evidence["subtype_rule"] == "no step and no angle"
+    assert denis.evidence["wall_level"] == "S2"
+
+
+def test_edema_around_the_ends_of_a_transverse_line_is_its_own() -> None:
+    """Two balls of 2 ml in the alae beside its ends make no A1, and no C3 of a C1."""
+    phantom = Phantom().across(1.5, 24, 24)
+    z = float(phantom.z[phantom.lesions > 0].mean())
+    for x in (-31.0, 31.0):
+        phantom.ball(LesionBit.EDEMA, (x, -9.0, z), 8.0)
+    bakker = on_mr(phantom).bakker
+    assert (bakker.right, bakker.left, bakker.corpus) == (None, None, BakkerType.C1)
+
+
+def test_edema_beside_a_mass_is_not_called_a_fracture() -> None:
+    """Edema too far from the mass to be its own is indeterminate, by a rule with a name."""
+    phantom = Phantom().ball(LesionBit.MASS_LIKE, (-38, -9, -20), 6).edema(Side.RIGHT, 0.1, 1.2)
+    stated = on_mr(phantom)
+    assert stated.presence is Presence.INDETERMINATE
+    assert stated.presence_reason.rule == "edema without a line, beside a mass-like finding"
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -186,7 +205,10 @@ def test_mr_without_a_fluid_sensitive_series_excludes_nothing() -> None:
     stated = classify(measured, Context(coverage=FULL))
     assert stated.presence is Presence.INDETERMINATE
     texts = [warning.text for warning in stated.warnings]
-    assert texts == ["no fluid-sensitive series, edema can't be judged"]
+    assert texts == [
+        "no fluid-sensitive series, edema can't be judged: MRI with fat suppression is advised"
+        " (ACR appropriateness 9)"
+    ]
 
 
 def test_a_likely_fracture_that_was_not_outlined_is_not_called_absent() -> None:
@@ -243,7 +265,7 @@ def test_corpus_and_ffp_follow_the_pattern(
     stated = on_ct(PATTERNS[pattern](Phantom(), Side.LEFT))
     assert (stated.bakker.corpus, stated.ffp.value) == (corpus, ffp)
     assert stated.ffp.at_least
-    assert "the anterior ring is not assessed" in stated.ffp.unseen
+    assert "the anterior ring is not in view" in stated.ffp.unseen
 
 
 def test_every_class_of_a_fracture_carries_rule_evidence_and_unseen() -> None:

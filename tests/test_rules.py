@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from sifdetect.classify import PRESENCE
-from sifdetect.denis import DENIS_OF_SIDE
-from sifdetect.fragility import BAKKER_OF_ALA, BAKKER_OF_CORPUS, FFP
+from sifdetect.denis import DENIS_OF_SIDE, SUBTYPE
+from sifdetect.ffp import FFP
+from sifdetect.fragility import BAKKER_OF_ALA, BAKKER_OF_CORPUS
 from sifdetect.patterns import MORPHOLOGY
 from sifdetect.rules import Rule, first_match
 
 TABLES: list[Sequence[Rule[Any, Any]]] = [
     PRESENCE,
     DENIS_OF_SIDE,
+    SUBTYPE,
     MORPHOLOGY,
     BAKKER_OF_ALA,
     BAKKER_OF_CORPUS,

@@ -1,0 +1,159 @@
+"""How a line runs through its ala: against foramina and canal, joint, and anterior cortex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from sifdetect.anatomy import AnatomyLabel, Side
+from sifdetect.components import ADJACENT_VOXELS, Points, Sacrum
+from sifdetect.measurements import Course
+from sifdetect.volume import Floats
+
+MIN_ALA_MM = 8.0
+"""Rows in which the ala is narrower than this tell nothing about the course of a line in it."""
+
+MIN_ROWS = 12
+"""Fewer rows of a line than this have no course."""
+
+_SLAB_MM = 6.0
+_ALA = {Side.RIGHT: AnatomyLabel.SACRAL_ALA_RIGHT, Side.LEFT: AnatomyLabel.SACRAL_ALA_LEFT}
+
+
+def course_of(sacrum: Sacrum, line: Points, side: Side) -> Course:
+    """The course of a line.
+
+    Contact is counted in voxels of the line whose centre is at most ADJACENT_VOXELS from one of the
+    other structure, each with the face of a voxel: a sheet that runs into a wall end on has a
+    contact as wide as the sheet, one that runs along it as large as the common surface.
+
+    Args:
+        sacrum: the bone.
+        line: the voxels of this side's line, without what belongs to a transverse limb.
+        side: of the patient.
+    """
+    ala = line.of(_ALA[side])
+    face = sacrum.joint_mm[side]
+    touching = _near(ala.frame_mm, face, sacrum.voxel_mm)
+    rows = _Rows.of(sacrum, side)
+    front = rows.depth_mm(ala, side)
+    return Course(
+        foramen_contact_mm2={
+            level: _area_mm2(line.frame_mm, foramen_mm, sacrum.voxel_mm)
+            for (where, level), foramen_mm in sorted(
+                sacrum.foramina_mm.items(), key=lambda item: item[0][1]
+            )
+            if where is side
+        },
+        canal_contact_mm2=_area_mm2(line.frame_mm, sacrum.canal_mm, sacrum.voxel_mm),
+        joint_contact_mm=_height_mm(ala.frame_mm[touching], sacrum.voxel_mm),
+        joint_contact_share=float(touching.mean()) if len(ala) else 0.0,
+        lean_deg=_lean_deg(rows, ala, side),
+        depth_mm=float(np.nanpercentile(front, 90)) if np.isfinite(front).any() else None,
+        anterior_contact_mm=_height_mm(ala.frame_mm[front <= sacrum.voxel_mm], sacrum.voxel_mm),
+        joint_depth_mm=_median_gap(ala.frame_mm, face),
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The extent of an ala in rows of voxels.
+
+    Attributes:
+        step_mm: edge of a voxel. low: (3,) frame mm of the first bin.
+        inner, outer: by (y, z) bin, the medial and lateral end of the ala, mm from the midline.
+        front: by (x, z) bin, frame y of the anterior cortex.
+        NaN where there is no ala.
+    """
+
+    step_mm: float
+    low: Floats
+    inner: Floats
+    outer: Floats
+    front: Floats
+
+    @staticmethod
+    def of(sacrum: Sacrum, side: Side) -> _Rows:
+        """The rows of one ala."""
+        ala = sacrum.points(sacrum.segmentation.anatomy.values == _ALA[side])
+        step = sacrum.voxel_mm
+        if len(ala) == 0:
+            nothing = np.full((1, 1), np.nan)
+            return _Rows(step, np.zeros(3), nothing, nothing, nothing)
+        low = ala.frame_mm.min(axis=0)
+        bins = np.rint((ala.frame_mm - low) / step).astype(int)
+        shape = bins.max(axis=0) + 1
+        away = ala.offset_mm * _sign(side)
+        x, y, z = bins.T
+        inner, outer = np.full(shape[1:], np.inf), np.full(shape[1:], -np.inf)
+        front = np.full(shape[[0, 2]], -np.inf)
+        np.minimum.at(inner, (y, z), away)
+        np.maximum.at(outer, (y, z), away)
+        np.maximum.at(front, (x, z), ala.frame_mm[:, 1])
+        tables = (np.where(np.isfinite(t), t, np.nan) for t in (inner, outer, front))
+        return _Rows(step, low, *tables)
+
+    def place(self, points: Points, side: Side) -> tuple[Floats, Floats]:
+        """(n,) share, 0–1, of the ala's width at which points lie, and that width in mm."""
+        _, y, z = self._bins(points).T
+        inner, outer = self.inner[y, z], self.outer[y, z]
+        width = outer - inner + self.step_mm
+        width = np.where(width >= MIN_ALA_MM, width, np.nan)
+        return (points.offset_mm * _sign(side) - inner + self.step_mm / 2) / width, width
+
+    def depth_mm(self, points: Points, side: Side) -> Floats:
+        """(n,) distance behind the anterior cortex of the ala; NaN where there is none."""
+        x, _, z = self._bins(points).T
+        return np.asarray(self.front[x, z] - points.frame_mm[:, 1])
+
+    def _bins(self, points: Points) -> NDArray[np.int64]:
+        bins = np.rint((points.frame_mm - self.low) / self.step_mm).astype(np.int64)
+        shape = np.array([self.front.shape[0], *self.inner.shape])
+        return np.clip(bins, 0, shape - 1)
+
+
+def _lean_deg(rows: _Rows, line: Points, side: Side) -> float | None:
+    """Slope of the line's place in the ala against depth, in slabs of one height each."""
+    share, width = rows.place(line, side)
+    known = np.isfinite(share)
+    if known.sum() < MIN_ROWS:
+        return None
+    across = share[known] * np.median(width[known])
+    depth = line.frame_mm[known, 1]
+    slab = np.floor(line.frame_mm[known, 2] / _SLAB_MM).astype(int)
+    slab -= slab.min()
+    count = np.maximum(np.bincount(slab), 1)
+    across = across - (np.bincount(slab, across) / count)[slab]
+    depth = depth - (np.bincount(slab, depth) / count)[slab]
+    spread = float((depth**2).sum())
+    if spread < MIN_ROWS * MIN_ALA_MM:
+        return None
+    return float(np.degrees(np.arctan(-(across * depth).sum() / spread)))
+
+
+def _area_mm2(line_mm: Floats, wall_mm: Floats, voxel_mm: float) -> float:
+    return float(_near(line_mm, wall_mm, voxel_mm).sum()) * voxel_mm**2
+
+
+def _near(line_mm: Floats, wall_mm: Floats, voxel_mm: float) -> NDArray[np.bool_]:
+    if len(line_mm) == 0 or len(wall_mm) == 0:
+        return np.zeros(len(line_mm), dtype=np.bool_)
+    return np.asarray(cKDTree(wall_mm).query(line_mm)[0] <= ADJACENT_VOXELS * voxel_mm)
+
+
+def _median_gap(line_mm: Floats, face_mm: Floats) -> float | None:
+    if len(line_mm) == 0 or len(face_mm) == 0:
+        return None
+    return float(np.median(cKDTree(face_mm).query(line_mm)[0]))
+
+
+def _height_mm(frame_mm: Floats, voxel_mm: float) -> float:
+    """Height that points take up, gaps left out."""
+    return len(np.unique(np.rint(frame_mm[:, 2] / voxel_mm))) * voxel_mm
+
+
+def _sign(side: Side) -> float:
+    return 1.0 if side is Side.LEFT else -1.0

@@ -1,0 +1,62 @@
+"""The anterior ring of the pelvis: are the pubic rami in view, and is one of them broken?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sifdetect.anatomy import AnatomyLabel, LesionBit, Side
+from sifdetect.measurements import SIDES, Ring
+from sifdetect.volume import Floats, LabelMap, SacralFrame
+
+PUBIC_MM = 12.0
+"""No part of a hip bone but the pubis comes this close to the midline."""
+
+MIN_PUBIS_MM3 = 400.0
+"""Less pubis than this is the edge of the scan, or a few wrong voxels."""
+
+RAMI_MM = 70.0
+"""From the symphysis to the root of the upper ramus and the lower end of the lower one."""
+
+MIN_RAMUS_LINE_MM3 = 80.0
+"""As for a line in the sacrum."""
+
+_HIPS = {Side.RIGHT: AnatomyLabel.HIP_RIGHT, Side.LEFT: AnatomyLabel.HIP_LEFT}
+
+
+def ring_of(anatomy: LabelMap, lesions: LabelMap, frame: SacralFrame) -> Ring:
+    """Which rami are in view and which are broken.
+
+    A side is in view where its pubis reaches the midline and the scan goes on for RAMI_MM around
+    it. It is broken where a fracture line lies in the hip bone within RAMI_MM of that pubis.
+
+    Args:
+        anatomy: AnatomyLabel values on any grid.
+        lesions: LesionBit sums on the same grid.
+        frame: the sacral frame, for the midline.
+    """
+    seen, broken = set(), set()
+    for side in SIDES:
+        hip = anatomy.values == _HIPS[side]
+        at = anatomy.grid.index_to_mm(np.argwhere(hip))
+        if len(at) == 0:
+            continue
+        pubis = at[np.abs(frame.to_frame_mm(at)[:, 0]) <= PUBIC_MM]
+        if len(pubis) * anatomy.grid.voxel_volume_mm3 < MIN_PUBIS_MM3:
+            continue
+        center = pubis.mean(axis=0)
+        if _goes_on(anatomy, frame, center, side):
+            seen.add(side)
+        line = hip & ((lesions.values & LesionBit.FRACTURE_LINE) > 0)
+        cracks = anatomy.grid.index_to_mm(np.argwhere(line))
+        near = np.linalg.norm(cracks - center, axis=1) <= RAMI_MM
+        if near.sum() * anatomy.grid.voxel_volume_mm3 >= MIN_RAMUS_LINE_MM3:
+            broken.add(side)
+    return Ring(seen=frozenset(seen), broken=frozenset(broken))
+
+
+def _goes_on(anatomy: LabelMap, frame: SacralFrame, center: Floats, side: Side) -> bool:
+    """True where the scan reaches RAMI_MM to the side of the symphysis and half of it around."""
+    outward = frame.axes[0] * (1.0 if side is Side.LEFT else -1.0)
+    half = RAMI_MM / 2
+    ends = [center + outward * half, center + frame.axes[2] * half, center - frame.axes[2] * half]
+    return bool(anatomy.grid.contains(np.stack(ends)).all())

@@ -1,0 +1,53 @@
+"""How suspicious a sacrum is: one number from 0 to 1, to be calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from sifdetect.anatomy import LesionBit, Side
+from sifdetect.components import Points, Sacrum
+from sifdetect.limbs import MIN_LINE_MM3
+from sifdetect.measurements import SIDES
+from sifdetect.mimics import Mimics
+from sifdetect.sides import HALF
+from sifdetect.volume import Floats
+
+MIN_EDEMA_MM3 = 1000.0
+"""One millilitre, a ball 12 mm across: an ala holds 20–30, and blur or a vessel makes less."""
+
+
+def score(
+    sacrum: Sacrum,
+    mimics: Mimics,
+    *,
+    shown: dict[Side, Points] | None,
+    aside: Collection[Side],
+) -> float:
+    """The probability that the most suspicious MIN_LINE_MM3 of the sacrum reach for a line, or
+    MIN_EDEMA_MM3 of one half for edema, whichever is more; joints and masses are left out.
+
+    Args:
+        sacrum: the bone.
+        mimics: what is set aside.
+        shown: edema of each half; None where the scan cannot show it.
+        aside: sides whose edema is that of a joint.
+    """
+    segmentation, voxel = sacrum.segmentation, sacrum.segmentation.grid.voxel_volume_mm3
+    values = segmentation.probability
+    line = values[list(LesionBit).index(LesionBit.FRACTURE_LINE)]
+    scores = [_nth(line[sacrum.mask], MIN_LINE_MM3 / voxel)]
+    if shown is not None:
+        bright = values[list(LesionBit).index(LesionBit.EDEMA)]
+        for side in SIDES:
+            half = np.isin(segmentation.anatomy.values, HALF[side]) & ~mimics.near_mass
+            if side not in aside:
+                scores.append(_nth(bright[half], MIN_EDEMA_MM3 / voxel))
+    return max(scores)
+
+
+def _nth(values: Floats, number: float) -> float:
+    """The value that ``number`` values reach; 0 where there are fewer."""
+    n = max(1, round(number))
+    return float(np.partition(values, -n)[-n]) if len(values) >= n else 0.0

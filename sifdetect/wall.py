@@ -1,0 +1,218 @@
+"""The posterior wall of the bodies: its step and angle where a fracture or a disc crosses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sifdetect.anatomy import AnatomyLabel, SacralLevel, Side
+from sifdetect.components import Points, Sacrum
+from sifdetect.findings import Fracture
+from sifdetect.measurements import TransverseLimb, WallBreak
+from sifdetect.volume import Floats
+
+MIDDLE_MM = 6.0
+"""Half the width of the strip of wall that is measured: it is flat about the midline."""
+
+SPARED_LEVELS = 0.16
+"""Wall this close to the break, 4 mm, is left out: line, splinters and partial volume lie there."""
+
+REACH_LEVELS = 0.45
+"""Bone up to this far from the break tells how each fragment lies; the end plate of S1 is tilted
+against the rest of its body, and must not count."""
+
+WALL_SPARED_LEVELS, WALL_LEVELS = 0.1, 0.6
+"""The same for the wall."""
+
+AWAY_LEVELS = 0.25
+"""Lines farther than this, 7 mm, from a transverse limb are none of its waves."""
+
+MIN_WALL = 6
+MIN_BONE = 60
+"""Fewer points of wall, or voxels of body, of a fragment do not tell how it lies."""
+
+_LEVEL = np.array([-0.4, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0])
+_DEPTH_MM = np.array([15.5, 15.5, 16, 16, 14.5, 11, 10, 7.5, 6.5, 5.5, 5, 4.5, 4])
+"""Depth of the wall behind the axis of the bodies in the mean sacrum (docs/synth-shape.md)."""
+
+
+@dataclass(frozen=True)
+class _Fragment:
+    """One side of a break in the midsagittal plane, (posterior→anterior, caudal→cranial) mm.
+
+    Attributes:
+        angle: direction in which the levels rise at the break, rad, from −cranial towards anterior.
+        wall: (n, 2) points of the posterior wall.
+        depth: (n,) depth of the mean sacrum's wall at their level, mm.
+    """
+
+    angle: float
+    wall: Floats
+    depth: Floats
+
+
+def wall_break(sacrum: Sacrum, level: float) -> WallBreak | None:
+    """Step and angle of the posterior wall at a place on the level scale.
+
+    The bodies above and below are told apart by the level scale. Angle: that between the planes of
+    equal level (they lie as end plates do) of the two fragments, each carried on to the break by
+    its own slope, so that the natural curve of this patient's sacrum counts for nothing. Step: the
+    gap at the break between the walls of the two fragments, less the mean sacrum's wall, each
+    carried on as a straight line in the midsagittal plane, along the mean normal of both; positive
+    where the upper one lies ventral. It is the posterior-wall offset of spondylolisthesis, in mm.
+
+    Args:
+        sacrum: the bone.
+        level: of the break, e.g. of a transverse limb, or 1 for the boundary S1/S2.
+
+    Returns:
+        None where too little of the bodies or of the wall is there on one side.
+    """
+    bodies = _bodies(sacrum)
+    upper = _fragment(sacrum, bodies, level, -1)
+    lower = _fragment(sacrum, bodies, level, 1)
+    if upper is None or lower is None:
+        return None
+    between = (upper.angle + lower.angle) / 2
+    return WallBreak(
+        level=level,
+        step_mm=_wall_mm(upper, lower, between),
+        angle_deg=float(np.degrees(lower.angle - upper.angle)),
+        body_depth_mm=_depth_mm(bodies, level, between),
+    )
+
+
+def widest_break(sacrum: Sacrum, limbs: tuple[TransverseLimb, ...]) -> WallBreak | None:
+    """Step and angle at the widest of several transverse limbs; None where there is none."""
+    widest = max(limbs, key=lambda limb: limb.width_mm, default=None)
+    return None if widest is None else wall_break(sacrum, widest.level)
+
+
+def with_break(fractures: tuple[Fracture, ...], wall: WallBreak | None) -> tuple[Fracture, ...]:
+    """The fractures, the midline's line with the size of its step and its angle (not below 0)."""
+    if wall is None:
+        return fractures
+    step, angle = abs(wall.step_mm), max(wall.angle_deg, 0.0)
+    return tuple(
+        replace(one, step_mm=step, angle_deg=angle) if one.side is Side.MIDLINE else one
+        for one in fractures
+    )
+
+
+def boundary_breaks(sacrum: Sacrum) -> dict[SacralLevel, WallBreak]:
+    """Step and angle at S1/S2, S2/S3 and S3/S4, by the upper segment; without what is not seen."""
+    found = {level: wall_break(sacrum, float(level)) for level in tuple(SacralLevel)[:3]}
+    return {level: one for level, one in found.items() if one is not None}
+
+
+def comminution_mm3(sacrum: Sacrum, line: Points, limb: TransverseLimb) -> float:
+    """Volume of a line's voxels in the S1 body that lie away from its transverse limb."""
+    away = np.abs(line.level - limb.level) > AWAY_LEVELS
+    fragments = line.only(away & (line.level < 1.0)).of(AnatomyLabel.SACRAL_BODY)
+    return sacrum.volume_mm3(fragments)
+
+
+def _bodies(sacrum: Sacrum) -> Points:
+    """The bodies' bone near the midline, ventral to the canal."""
+    body = sacrum.points(sacrum.segmentation.anatomy.values == AnatomyLabel.SACRAL_BODY)
+    body = body.only(np.abs(body.offset_mm) <= MIDDLE_MM)
+    return body.only(_ventral(sacrum, body))
+
+
+def _ventral(sacrum: Sacrum, body: Points) -> NDArray[np.bool_]:
+    """True ventral to the middle of the canal at the same height."""
+    canal = sacrum.canal_mm
+    if len(canal) == 0:
+        return np.ones(len(body), dtype=np.bool_)
+    step = sacrum.voxel_mm
+    low = canal[:, 2].min()
+    bins = np.rint((canal[:, 2] - low) / step).astype(int)
+    count = np.bincount(bins)
+    middle = np.bincount(bins, canal[:, 1]) / np.maximum(count, 1)
+    known = np.flatnonzero(count)
+    height = (body.frame_mm[:, 2] - low) / step
+    return np.asarray(body.frame_mm[:, 1] > np.interp(height, known, middle[known]))
+
+
+def _fragment(sacrum: Sacrum, bodies: Points, level: float, below: int) -> _Fragment | None:
+    """What lies above (−1) or below (+1) a break."""
+    away = (bodies.level - level) * below
+    part = bodies.only((away > SPARED_LEVELS) & (away < REACH_LEVELS))
+    if len(part) < MIN_BONE:
+        return None
+    angle = _carried_angle(part, level)
+    if angle is None:
+        return None
+    beside = bodies.only((away > WALL_SPARED_LEVELS) & (away < WALL_LEVELS))
+    wall, at_level = _wall_points(sacrum, beside)
+    if len(wall) < MIN_WALL:
+        return None
+    return _Fragment(angle, wall, np.interp(at_level, _LEVEL, _DEPTH_MM))
+
+
+def _carried_angle(part: Points, level: float) -> float | None:
+    """Angle of the planes of equal level at the break, rad.
+
+    The level is fitted by a surface of second order in the midsagittal plane; its slope is taken
+    where the surface meets the break.
+    """
+    y, z = part.frame_mm[:, 1], part.frame_mm[:, 2]
+    center = np.array([y.mean(), z.mean()])
+    a, b = (y - center[0]) / 10, (z - center[1]) / 10
+    terms = np.stack([np.ones_like(a), a, b, a * a, a * b, b * b], axis=1)
+    fit = np.linalg.lstsq(terms, part.level.astype(np.float64) - level, rcond=None)[0]
+    place = np.zeros(2)
+    for _ in range(8):
+        p, q = place
+        value = np.array([1, p, q, p * p, p * q, q * q]) @ fit
+        slope = np.array(
+            [fit[1] + 2 * fit[3] * p + fit[4] * q, fit[2] + fit[4] * p + 2 * fit[5] * q]
+        )
+        if not np.isfinite(slope).all() or (slope @ slope) < 1e-6:
+            return None
+        place = place - value * slope / (slope @ slope)
+    if np.abs(place).max() > 4:
+        return None
+    return float(np.arctan2(slope[0], -slope[1]))
+
+
+def _wall_points(sacrum: Sacrum, part: Points) -> tuple[Floats, Floats]:
+    """(n, 2) where the bodies border on the canal, half a voxel behind the last voxel of bone; (n,)
+    their level."""
+    canal = sacrum.segmentation.anatomy.values == AnatomyLabel.SACRAL_CANAL
+    near = ndimage.binary_dilation(canal, iterations=1)
+    wall = part.only(near[tuple(part.index.T)])
+    if len(wall) == 0:
+        return np.zeros((0, 2)), np.zeros(0)
+    column = np.rint(wall.frame_mm[:, [0, 2]] / sacrum.voxel_mm).astype(int)
+    _, which = np.unique(column, axis=0, return_inverse=True)
+    last = np.full(which.max() + 1, np.inf)
+    np.minimum.at(last, which.ravel(), wall.frame_mm[:, 1])
+    first = wall.frame_mm[:, 1] == last[which.ravel()]
+    back = np.array([sacrum.voxel_mm / 2, 0.0])
+    return wall.frame_mm[first][:, 1:] - back, wall.level[first].astype(np.float64)
+
+
+def _wall_mm(upper: _Fragment, lower: _Fragment, between: float) -> float:
+    """Offset of the upper wall to the lower one at the middle of the gap, along the normal."""
+    along = np.array([np.sin(between), -np.cos(between)])
+    normal = np.array([np.cos(between), np.sin(between)])
+    ends = ((upper.wall @ along).max() + (lower.wall @ along).min()) / 2
+    places = []
+    for fragment in (upper, lower):
+        s, v = fragment.wall @ along, fragment.wall @ normal + fragment.depth
+        places.append(np.polyfit(s - ends, v, 1)[1])
+    return float(places[0] - places[1])
+
+
+def _depth_mm(bodies: Points, level: float, between: float) -> float:
+    """Depth of the body just below a break, from ventral to posterior wall."""
+    part = bodies.only(np.abs(bodies.level - level - SPARED_LEVELS - 0.2) < 0.2)
+    if len(part) == 0:
+        return float("inf")
+    normal = np.array([np.cos(between), np.sin(between)])
+    low, high = np.percentile(part.frame_mm[:, 1:] @ normal, (2, 98))
+    return float(high - low)
