@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, LesionBit
 from sifdetect.limbs import MIN_LINE_MM3
-from sifdetect.measure import MIN_EDEMA_MM3
+from sifdetect.score import MIN_EDEMA_MM3
 from sifdetect.volume import Floats, LabelMap
 
 TOLERANCE_MM = 2.0
