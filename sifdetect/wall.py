@@ -34,6 +34,19 @@ MIN_WALL = 6
 MIN_BONE = 60
 """Fewer points of wall, or voxels of body, of a fragment do not tell how it lies."""
 
+LEVEL_NOISE = 0.1
+"""Scatter of the level scale about the fitted surface, 2.5 mm: with more, the bone of a fragment
+does not tell how it lies."""
+
+WALL_NOISE_MM = 2.0
+"""Scatter of the wall about a straight line, more than a voxel of the region networks."""
+
+TURN_DEG = 30.0
+"""What the planes of equal level of one fragment may turn from its middle to the break, 7 mm."""
+
+MOST_DEG = 60.0
+"""No fracture bends the wall by more; such an angle is one of the segmentation."""
+
 _LEVEL = np.array([-0.4, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0])
 _DEPTH_MM = np.array([15.5, 15.5, 16, 16, 14.5, 11, 10, 7.5, 6.5, 5.5, 5, 4.5, 4])
 """Depth of the wall behind the axis of the bodies in the mean sacrum (docs/synth-shape.md)."""
@@ -69,7 +82,8 @@ def wall_break(sacrum: Sacrum, level: float) -> WallBreak | None:
         level: of the break, e.g. of a transverse limb, or 1 for the boundary S1/S2.
 
     Returns:
-        None where too little of the bodies or of the wall is there on one side.
+        None where too little of the bodies or of the wall is there on one side, or where level
+        scale or wall are too rough, as those of a network may be, to tell how a fragment lies.
     """
     bodies = _bodies(sacrum)
     upper = _fragment(sacrum, bodies, level, -1)
@@ -77,10 +91,13 @@ def wall_break(sacrum: Sacrum, level: float) -> WallBreak | None:
     if upper is None or lower is None:
         return None
     between = (upper.angle + lower.angle) / 2
+    angle, step = float(np.degrees(lower.angle - upper.angle)), _wall_mm(upper, lower, between)
+    if step is None or abs(angle) > MOST_DEG:
+        return None
     return WallBreak(
         level=level,
-        step_mm=_wall_mm(upper, lower, between),
-        angle_deg=float(np.degrees(lower.angle - upper.angle)),
+        step_mm=step,
+        angle_deg=angle,
         body_depth_mm=_depth_mm(bodies, level, between),
     )
 
@@ -163,8 +180,11 @@ def _carried_angle(part: Points, level: float) -> float | None:
     center = np.array([y.mean(), z.mean()])
     a, b = (y - center[0]) / 10, (z - center[1]) / 10
     terms = np.stack([np.ones_like(a), a, b, a * a, a * b, b * b], axis=1)
-    fit = np.linalg.lstsq(terms, part.level.astype(np.float64) - level, rcond=None)[0]
-    place = np.zeros(2)
+    wanted = part.level.astype(np.float64) - level
+    fit = np.linalg.lstsq(terms, wanted, rcond=None)[0]
+    if np.std(wanted - terms @ fit) > LEVEL_NOISE:
+        return None
+    place, middle = np.zeros(2), np.arctan2(fit[1], -fit[2])
     for _ in range(8):
         p, q = place
         value = np.array([1, p, q, p * p, p * q, q * q]) @ fit
@@ -174,9 +194,9 @@ def _carried_angle(part: Points, level: float) -> float | None:
         if not np.isfinite(slope).all() or (slope @ slope) < 1e-6:
             return None
         place = place - value * slope / (slope @ slope)
-    if np.abs(place).max() > 4:
-        return None
-    return float(np.arctan2(slope[0], -slope[1]))
+    angle = float(np.arctan2(slope[0], -slope[1]))
+    turned = abs(np.degrees(np.arctan2(np.sin(angle - middle), np.cos(angle - middle))))
+    return None if np.abs(place).max() > 4 or turned > TURN_DEG else angle
 
 
 def _wall_points(sacrum: Sacrum, part: Points) -> tuple[Floats, Floats]:
@@ -196,15 +216,19 @@ def _wall_points(sacrum: Sacrum, part: Points) -> tuple[Floats, Floats]:
     return wall.frame_mm[first][:, 1:] - back, wall.level[first].astype(np.float64)
 
 
-def _wall_mm(upper: _Fragment, lower: _Fragment, between: float) -> float:
-    """Offset of the upper wall to the lower one at the middle of the gap, along the normal."""
+def _wall_mm(upper: _Fragment, lower: _Fragment, between: float) -> float | None:
+    """Offset of the upper wall to the lower one at the middle of the gap, along the normal; None
+    where a wall is too rough."""
     along = np.array([np.sin(between), -np.cos(between)])
     normal = np.array([np.cos(between), np.sin(between)])
     ends = ((upper.wall @ along).max() + (lower.wall @ along).min()) / 2
     places = []
     for fragment in (upper, lower):
         s, v = fragment.wall @ along, fragment.wall @ normal + fragment.depth
-        places.append(np.polyfit(s - ends, v, 1)[1])
+        line = np.polyfit(s - ends, v, 1)
+        if np.std(v - np.polyval(line, s - ends)) > WALL_NOISE_MM:
+            return None
+        places.append(line[1])
     return float(places[0] - places[1])
 
 

@@ -70,3 +70,29 @@ def test_the_subtype_of_zone_3_follows_the_step(voxels: int, subtype: int | None
     stated = denis(slid(voxels))
     assert (stated.zone, stated.subtype) == (3, subtype)
     assert stated.evidence["wall_level"] == "S2"
+
+
+def test_a_wall_that_jumps_back_and_forth_is_not_measured() -> None:
+    """No step, no angle, no subtype: a network drew it so, and the finding says what is missing."""
+    phantom, rng = slid(4), np.random.default_rng(1)
+    assert wall_break(describe(phantom.segmentation()), 1.5) is not None
+    for k in range(phantom.anatomy.shape[2]):
+        plane = phantom.anatomy[:, :, k]
+        plane[:] = np.roll(plane, int(rng.integers(-3, 4)), axis=1)
+    assert wall_break(describe(phantom.segmentation()), 1.5) is None
+    stated = denis(phantom)
+    assert stated.subtype is None
+    assert any("cannot be measured" in one for one in stated.unseen)
+
+
+@pytest.mark.parametrize(("tilt_deg", "measured"), [(20, True), (70, False)])
+def test_an_angle_that_no_fracture_makes_is_not_stated(tilt_deg: float, measured: bool) -> None:
+    """The level scale of the upper part is tilted against the lower one."""
+    phantom = Phantom().across(1.5)
+    upper = phantom.level < 1.5
+    height = phantom.z[upper]
+    forward = (np.indices(phantom.level.shape)[1][upper] - phantom.level.shape[1] / 2) * SPACING_MM
+    per_mm = np.gradient(phantom.level[0, 0].astype(float), SPACING_MM).min()
+    tilted = (height - height.min()) + np.tan(np.radians(tilt_deg)) * forward
+    phantom.level[upper] = 1.5 + per_mm * tilted
+    assert (wall_break(describe(phantom.segmentation()), 1.5) is not None) is measured
