@@ -10,7 +10,7 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +123,13 @@ def _read_one(path: Path, modality: Modality, weighting: MrWeighting | None) -> 
     return Series(Volume(values, grid, modality, weighting), source)
 
 
-def _loaded(path: Path) -> tuple[Any, NDArray[np.float32]]:
-    """The image and its scaled values, float32, three-dimensional."""
+def opened(path: Path, read: Callable[[Any], NDArray[Any]]) -> tuple[Any, NDArray[Any]]:
+    """The image of a NIfTI file (nibabel's), and the values that ``read`` takes of it.
+
+    Raises:
+        UnreadableInput: there is no such file, or it is damaged.
+        UnsuitableSeries: it holds colours.
+    """
     if not path.is_file():
         raise UnreadableInput(f"{path} does not exist", hint="Check the path")
     try:
@@ -132,12 +137,17 @@ def _loaded(path: Path) -> tuple[Any, NDArray[np.float32]]:
         image = load(path)
         if image.get_data_dtype().fields is not None:
             raise UnsuitableSeries(f"{path} holds colours, not intensities")
-        values = image.get_fdata(dtype=np.float32, caching="unchanged")
+        return image, read(image)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise UnreadableInput(
             f"{path} is not a readable NIfTI file ({reason})", hint="Export it again"
         ) from error
+
+
+def _loaded(path: Path) -> tuple[Any, NDArray[np.float32]]:
+    """The image and its scaled values, float32, three-dimensional."""
+    image, values = opened(path, lambda one: one.get_fdata(dtype=np.float32, caching="unchanged"))
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim != 3:

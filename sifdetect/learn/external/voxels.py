@@ -5,17 +5,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
-from sifdetect.errors import UnreadableInput, UnsuitableSeries
+from sifdetect.dicom.nifti import opened
+from sifdetect.errors import UnsuitableSeries
 from sifdetect.volume import Floats, Grid
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -138,18 +137,6 @@ def _storable(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _loaded(path: Path) -> tuple[Any, NDArray[Any]]:
-    if not path.is_file():
-        raise UnreadableInput(f"{path} does not exist", hint="Check the path")
-    try:
-        load: Any = nib.nifti1.load  # nibabel has no types
-        image = load(path)
-        if image.get_data_dtype().fields is not None:
-            raise UnsuitableSeries(f"{path} holds colours, not intensities")
-        scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
-        values = np.asanyarray(image.dataobj)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise UnreadableInput(
-            f"{path} is not a readable NIfTI file ({reason})", hint="Export it again"
-        ) from error
+    image, values = opened(path, lambda one: np.asanyarray(one.dataobj))
+    scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
     return image, values.astype(np.float32) if scaled else np.asarray(values)
