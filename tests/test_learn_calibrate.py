@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 from scipy import special
 
-from sifdetect.anatomy import LesionBit, Modality
-from sifdetect.bundle import region_spec
+from sifdetect.anatomy import LesionBit, Modality, RegionClass
+from sifdetect.bundle import BundleSpec, region_spec
 from sifdetect.learn.calibrate import (
     SPECIFICITY,
     decision_point,
     fit,
+    fitted,
+    fracture_known,
     is_fractured,
-    thresholds,
 )
 from sifdetect.learn.dataset import Pool, Rendered
+from sifdetect.learn.evaluation.scores import calibration_error, reliability
 from sifdetect.volume import FloatImage
 
 
@@ -52,28 +54,119 @@ def test_the_decision_point_keeps_its_specificity() -> None:
     assert point >= 0.5
 
 
-def test_a_lesions_threshold_is_where_it_overlaps_best(tmp_path: Path) -> None:
-    """A network that says 0.4 of every line and 0.3 of all else is asked for more than 0.3."""
+LINE = list(LesionBit).index(LesionBit.FRACTURE_LINE)
+
+
+def tiny_box() -> BundleSpec:
+    """A CT region network's spec in a box of 24 mm."""
     box = {"low_mm": (-12.0,) * 3, "high_mm": (12.0,) * 3}
-    spec = replace(region_spec(Modality.CT), **box)  # type: ignore[arg-type]  # three numbers each
-    assert spec.shape is not None
-    lesions = np.zeros(spec.shape, dtype=np.uint8)
-    lesions[3:12, 5:7, 2:14] = LesionBit.FRACTURE_LINE
+    return replace(region_spec(Modality.CT), **box)  # type: ignore[arg-type]  # three numbers each
 
-    def network(channels: FloatImage) -> FloatImage:
-        logits = np.full((len(spec.outputs), *channels.shape[1:]), special.logit(0.3), np.float32)
-        logits[:, lesions > 0] = special.logit(0.4)
-        return logits
 
-    def render(_: int) -> Rendered:
-        return {"ct": np.zeros(lesions.shape, np.float16), "lesions": lesions}
+def overconfident(channels: FloatImage) -> FloatImage:
+    """Reads the logit of a line that is painted at 200 HU a unit, and says three times as much."""
+    outputs = len(region_spec(Modality.CT).outputs)
+    logits = np.zeros((outputs, *channels.shape[1:]), np.float32)
+    logits[len(RegionClass) + LINE] = 3 * (channels[0] * 300 + 100) / 200
+    return logits
+
+
+def painted(seed: int) -> Rendered:
+    """Each voxel a line with the chance that its painted logit says, in the sacrum's upper half."""
+    rng = np.random.default_rng(seed)
+    logit = rng.normal(-1, 1.5, (16, 16, 16)).clip(-1.2, 4)
+    line = rng.random(logit.shape) < special.expit(logit)
+    region = np.zeros(logit.shape, np.uint8)
+    region[:, :, 8:] = 3
+    return {
+        "ct": (200 * logit).astype(np.float16),
+        "lesions": line.astype(np.uint8) * np.uint8(LesionBit.FRACTURE_LINE),
+        "region": region,
+    }
+
+
+def voxel_error(spec: BundleSpec, seed: int) -> float:
+    """Calibration error of the line's voxels on a sample that nothing was fitted on."""
+    sample = painted(seed)
+    channels = np.asarray((sample["ct"][None].astype(np.float32) - 100) / 300, dtype=np.float32)
+    logits = overconfident(channels)[len(RegionClass) + LINE] / spec.temperature[LINE]
+    truth = sample["lesions"] > 0
+    return calibration_error(reliability(special.expit(logits).ravel(), truth.ravel()))
+
+
+def test_a_temperature_makes_voxels_mean_what_they_say(tmp_path: Path) -> None:
+    """Logits three times too large are divided by three; the calibration error all but goes."""
+    pool = Pool(tmp_path)
+    pool.write(range(4), painted)
+    spec = fitted(tiny_box(), overconfident, pool)
+    assert spec.temperature[LINE] == pytest.approx(3, rel=0.1)
+    assert voxel_error(tiny_box(), 9) > 0.1
+    assert voxel_error(spec, 9) < 0.03
+    assert {one for number, one in enumerate(spec.temperature) if number != LINE} == {1.0}
+
+
+def test_a_threshold_follows_its_temperature(tmp_path: Path) -> None:
+    """The same voxels are marked whether a network says its logits once or three times."""
+
+    def plain(channels: FloatImage) -> FloatImage:
+        return np.asarray(overconfident(channels) / 3, dtype=np.float32)
 
     pool = Pool(tmp_path)
-    pool.write(range(2), render)
-    line = list(LesionBit).index(LesionBit.FRACTURE_LINE)
-    found = thresholds(spec, network, pool)
-    assert found[line] in (0.35, 0.4)
-    assert {value for number, value in enumerate(found) if number != line} == {0.5}
+    pool.write(range(4), painted)
+    once = fitted(tiny_box(), plain, pool)
+    thrice = fitted(tiny_box(), overconfident, pool)
+    assert once.threshold == thrice.threshold
+    # Marked by chance p, Dice is highest at about half of it (Lipton 2014): not at 0.5.
+    assert 0.2 < once.threshold[LINE] < 0.45
+
+
+def test_what_nobody_looked_for_is_no_evidence(tmp_path: Path) -> None:
+    """Lines not annotated, by sample or by voxel, leave temperature and threshold as they are."""
+    pool, mixed = Pool(tmp_path / "all"), Pool(tmp_path / "mixed")
+    pool.write(range(4), painted)
+
+    def partly(seed: int) -> Rendered:
+        sample = painted(seed)
+        if seed < 4:
+            return sample
+        known = np.array([1, LesionBit.EDEMA], np.uint8)
+        if seed % 2:
+            known = np.full(sample["region"].shape, 255 - LesionBit.FRACTURE_LINE, np.uint8)
+        return sample | {"lesions": 0 * sample["lesions"], "known": known}
+
+    mixed.write(range(8), partly)
+    expected = fitted(tiny_box(), overconfident, pool)
+    assert fitted(tiny_box(), overconfident, mixed) == expected
+    # Taken for absence, the same samples change both.
+    wrong = Pool(tmp_path / "wrong")
+    wrong.write(range(8), lambda seed: {k: v for k, v in partly(seed).items() if k != "known"})
+    assert fitted(tiny_box(), overconfident, wrong).temperature != expected.temperature
+
+
+@pytest.mark.parametrize(
+    ("lesions", "known", "modality", "truth"),
+    [
+        (LesionBit.FRACTURE_LINE, 255, Modality.CT, True),
+        (0, 255, Modality.CT, False),
+        (0, 255 - LesionBit.FRACTURE_LINE, Modality.CT, None),
+        (0, 255 - LesionBit.EDEMA, Modality.CT, False),
+        (0, 255 - LesionBit.EDEMA, Modality.MR, None),
+        (LesionBit.EDEMA, 255, Modality.MR, None),
+        (LesionBit.EDEMA, 255, Modality.CT, False),
+    ],
+)
+def test_a_real_sample_says_whether_it_tells_of_a_fracture(
+    lesions: int, known: int, modality: Modality, truth: bool | None
+) -> None:
+    """A line is one; edema may be a joint's; half a sacrum, or one not looked at, is open."""
+    whole = np.ones((20, 20, 20), dtype=np.uint8)
+    sample = {"region": whole, "lesions": whole * np.uint8(lesions), "limb": 0 * whole}
+    told = sample | {"known": whole * np.uint8(known)}
+    assert fracture_known(told, modality) is truth
+    half = told["known"].copy()
+    half[:, :, 10:] = 0
+    if truth is False:
+        assert fracture_known(told | {"known": half}, modality) is None
 
 
 def test_one_kind_of_case_is_not_enough() -> None:

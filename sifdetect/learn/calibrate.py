@@ -1,7 +1,9 @@
-"""Thresholds of a region network's lesions, calibration of its study score, and the point from
-which a fracture is stated.
+"""Temperatures and thresholds of a region network's lesions, calibration of its study score, and
+the point from which a fracture is stated.
 
-All are fitted on rendered cases that were neither trained nor evaluated on.
+All are fitted on rendered cases that were neither trained nor evaluated on. What nobody looked for
+in a sample (``known``, see ``dataset.py``) is no evidence of its absence: such voxels are left out,
+and a sample that cannot tell whether there is a fracture takes no part in what rests on studies.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import optimize
 
 from sifdetect.anatomy import LesionBit, Modality, RegionClass
 from sifdetect.bundle import BundleSpec, Calibration, normalised
 from sifdetect.engine import Network
-from sifdetect.learn.dataset import Pool, Rendered
+from sifdetect.learn.augment import known_of
+from sifdetect.learn.dataset import DATA_KNOWN, Pool, Rendered
+from sifdetect.learn.voxel_counts import VoxelCounts
 from sifdetect.measure import measure
 from sifdetect.segment import PreparedRegion, coordinates, interpret
 from sifdetect.volume import FloatImage, SacralFrame
@@ -27,26 +31,36 @@ LINE_MM3, EDEMA_MM3 = 80.0, 2000.0
 """Labelled volume from which a rendered case counts as fractured."""
 THRESHOLDS = np.linspace(0.2, 0.9, 15)
 """From which the threshold of each lesion is chosen."""
+LOOKED_AT = 0.99
+"""Share of the sacrum in which lesions must have been looked for, to say that there are none."""
 _PRIOR = 0.05
+_VOXEL_MM3 = 1.5**3
 
 
 def calibrated(spec: BundleSpec, network: Network, pool: Pool) -> BundleSpec:
-    """The spec with thresholds, calibration and decision point of a network, fitted on a pool.
+    """The spec with temperatures, thresholds, calibration and decision point, fitted on a pool.
 
     Raises:
-        ValueError: the pool lacks cases with or without a fracture.
+        ValueError: the pool lacks cases of which it is known that they have, or have not, a
+            fracture.
     """
-    spec = replace(spec, threshold=thresholds(spec, network, pool))
-    scores, truths = [], []
+    spec = fitted(spec, network, pool)
+    scores, truths, left_out = [], [], 0
     for sample in _samples(pool):
+        truth = fracture_known(sample, spec.modality)
+        if truth is None:
+            left_out += 1
+            continue
         scores.append(study_score(sample, spec, network))
-        truths.append(is_fractured(sample, spec.modality))
+        truths.append(truth)
     calibration = fit(scores, truths)
     point = decision_point([calibration(score) for score in scores], truths)
     counts: dict[str, float] = {
         "calibration_cases": len(truths),
         "calibration_fractured": sum(truths),
     }
+    if left_out:
+        counts["calibration_left_out"] = left_out
     found = [calibration(s) >= point for s, t in zip(scores, truths, strict=True) if t]
     counts["calibration_sensitivity"] = round(float(np.mean(found)), 3)
     return replace(
@@ -54,35 +68,40 @@ def calibrated(spec: BundleSpec, network: Network, pool: Pool) -> BundleSpec:
     )
 
 
-def thresholds(spec: BundleSpec, network: Network, pool: Pool) -> tuple[float, ...]:
-    """For each lesion the threshold with the highest Dice over all voxels of a pool.
+def fitted(spec: BundleSpec, network: Network, pool: Pool) -> BundleSpec:
+    """The spec with a temperature and a threshold for each lesion.
 
-    0.5 for a lesion that the modality does not show or the pool does not hold.
+    The temperature is that of the least cross entropy over the sacrum's voxels; the threshold, of
+    the probability at that temperature, the one with the highest Dice over all voxels. 1 and 0.5
+    for a lesion that the modality does not show or the pool does not hold.
     """
-    overlap, found = (np.zeros((len(LesionBit), len(THRESHOLDS))) for _ in range(2))
-    true = np.zeros(len(LesionBit))
+    counts = VoxelCounts.none()
     start = len(RegionClass)
     for sample in _samples(pool):
         channels, _ = _input(sample, spec)
         logits = network(channels)[start : start + len(LesionBit)]
-        bits = np.asarray(sample["lesions"])
+        bits, sacrum, known = np.asarray(sample["lesions"]), _sacral(sample), _known(sample)
         for number, lesion in enumerate(LesionBit):
             if lesion is LesionBit.EDEMA and spec.modality is Modality.CT:
                 continue
-            probability = special.expit(logits[number] / spec.temperature[number])
-            truth = (bits & lesion.value) > 0
-            true[number] += truth.sum()
-            found[number] += [(probability >= t).sum() for t in THRESHOLDS]
-            overlap[number] += [(probability[truth] >= t).sum() for t in THRESHOLDS]
-    best = (2 * overlap / np.maximum(found + true[:, None], 1)).argmax(axis=1)
-    return tuple(
-        round(float(THRESHOLDS[b]), 2) if any_true else 0.5
-        for b, any_true in zip(best, true > 0, strict=True)
+            where = (known & lesion.value) > 0
+            truth = (bits[where] & lesion.value) > 0
+            counts.add(number, logits[number][where], truth, sacrum[where])
+    temperatures = tuple(counts.temperature(number) for number in range(len(LesionBit)))
+    return replace(
+        spec,
+        temperature=temperatures,
+        threshold=tuple(_threshold(counts, *one) for one in enumerate(temperatures)),
     )
 
 
+def _threshold(counts: VoxelCounts, number: int, temperature: float) -> float:
+    dice = counts.dice(number, temperature, THRESHOLDS)
+    return round(float(THRESHOLDS[int(np.argmax(dice))]), 2) if max(dice) > 0 else 0.5
+
+
 def study_score(sample: Rendered, spec: BundleSpec, network: Network) -> float:
-    """The score of one rendered case whose whole region is in view; MR with both sequences."""
+    """The score of one rendered case; MR with the sequences that it has."""
     frame = SacralFrame(np.zeros(3), np.diag([1.0, -1.0, 1.0]))
     assert spec.low_mm is not None
     assert spec.high_mm is not None
@@ -90,7 +109,7 @@ def study_score(sample: Rendered, spec: BundleSpec, network: Network) -> float:
     channels, in_view = _input(sample, spec)
     prepared = PreparedRegion(channels, grid, in_view)
     segmentation = interpret(network(channels), prepared, frame, spec)
-    fluid = spec.modality is Modality.MR
+    fluid = spec.modality is Modality.MR and bool(sample["fluid0"].any())
     return measure(segmentation, fluid_sensitive=fluid, modality=spec.modality).score
 
 
@@ -100,11 +119,25 @@ def _samples(pool: Pool) -> Iterator[Rendered]:
             yield dict(stored.items())
 
 
+def _known(sample: Rendered) -> NDArray[np.uint8]:
+    """By voxel, the bits of what is known; all of them where the sample does not say."""
+    knowledge = known_of(sample, sample["lesions"])
+    everything = np.full(np.shape(sample["lesions"]), 255, dtype=np.uint8)
+    return everything if knowledge is None else np.broadcast_to(knowledge[0], everything.shape)
+
+
+def _sacral(sample: Rendered) -> NDArray[np.bool_]:
+    """Body, corridor or ala; of a real sample also where which of them is a guess."""
+    region = np.asarray(sample["region"])
+    return (region >= RegionClass.SACRAL_BODY) & (region <= RegionClass.SACRAL_ALA)
+
+
 def _input(sample: Rendered, spec: BundleSpec) -> tuple[FloatImage, NDArray[np.bool_]]:
-    """A sample as the network sees it, and where it has data: everywhere."""
+    """A sample as the network sees it, and where it has data."""
     names = ("ct",) if spec.modality is Modality.CT else ("fluid0", "anatomical0")
-    in_view = np.ones(sample[names[0]].shape, dtype=np.bool_)
-    images = [normalised(sample[n].astype(np.float32), in_view, spec.intensity) for n in names]
+    in_view = (_known(sample) & DATA_KNOWN) > 0
+    arrays = [sample[name].astype(np.float32) for name in names]
+    images = [normalised(a, in_view, spec.intensity) if a.any() else a for a in arrays]
     return np.concatenate([np.stack(images), coordinates(spec)]), in_view
 
 
@@ -113,12 +146,36 @@ def is_fractured(sample: Rendered, modality: Modality) -> bool:
 
     Edema of another cause, as that of a joint, is none.
     """
-    bits = np.asarray(sample["lesions"], dtype=np.uint8)
-    own = (np.asarray(sample["limb"]) > 0) & (sample["region"] >= 1) & (sample["region"] <= 3)
-    voxel_mm3 = 1.5**3
-    line = float((((bits & LesionBit.FRACTURE_LINE) > 0) & own).sum() * voxel_mm3)
-    edema = float((((bits & LesionBit.EDEMA) > 0) & own).sum() * voxel_mm3)
+    own = (np.asarray(sample["limb"]) > 0) & _sacral(sample)
+    line, edema = (_mm3(sample, own, one) for one in (LesionBit.FRACTURE_LINE, LesionBit.EDEMA))
     return line > LINE_MM3 or (modality is Modality.MR and edema > EDEMA_MM3)
+
+
+def fracture_known(sample: Rendered, modality: Modality) -> bool | None:
+    """``is_fractured``, or None where a sample of real data does not tell.
+
+    Lines, and on MR edema, must have been looked for in LOOKED_AT of the sacrum to say that there
+    is none. Real samples do not tell whose edema is whose (``limb`` is empty): a line is a
+    fracture, edema without a line may be one.
+    """
+    if "known" not in sample:
+        return is_fractured(sample, modality)
+    sacrum, known = _sacral(sample), _known(sample)
+    if _mm3(sample, sacrum, LesionBit.FRACTURE_LINE) > LINE_MM3:
+        return True
+    needed = LesionBit.FRACTURE_LINE
+    if modality is Modality.MR:
+        needed |= LesionBit.EDEMA
+        if _mm3(sample, sacrum, LesionBit.EDEMA) > EDEMA_MM3:
+            return None
+    looked_at = (known[sacrum] & needed.value) == needed.value
+    return False if looked_at.size and looked_at.mean() >= LOOKED_AT else None
+
+
+def _mm3(sample: Rendered, where: NDArray[np.bool_], lesion: LesionBit) -> float:
+    """Labelled volume of a lesion in part of a sample."""
+    bits = np.asarray(sample["lesions"], dtype=np.uint8)
+    return float((((bits & lesion) > 0) & where).sum() * _VOXEL_MM3)
 
 
 def fit(scores: Sequence[float], truths: Sequence[bool]) -> Calibration:
