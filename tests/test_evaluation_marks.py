@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+from monai.metrics.surface_dice import compute_surface_dice
+from scipy import ndimage
 
 from sifdetect.anatomy import AnatomyLabel, LesionBit
 from sifdetect.learn.evaluation.marks import count, grown
-from sifdetect.learn.evaluation.overlap import Outlined, dice, overlaps
+from sifdetect.learn.evaluation.overlap import TOLERANCE_MM, Outlined, dice, overlaps, surface_fit
 from sifdetect.volume import Grid, LabelMap
 
 GRID = Grid((24, 20, 16), np.diag([2.0, 3.0, 4.0, 1.0]))
@@ -37,6 +41,24 @@ def test_a_shifted_outline_is_off_by_its_shift_in_millimetres() -> None:
     assert sacrum.surface_dice is not None
     assert sacrum.surface_dice < 1
     assert overlaps(outlined(), outlined(1), LesionBit(0))[0].surface_dice == 1.0
+
+
+def test_the_surface_figures_are_monais() -> None:
+    """Of ragged masks on a grid of unequal steps, to the last digit that floats hold."""
+    rng = np.random.default_rng(7)
+    masks = [ndimage.gaussian_filter(rng.random((18, 15, 12)), 1.5) > 0.5 for _ in range(2)]
+    spacing = np.array([1.2, 0.8, 3.0])
+    true, said = (torch.from_numpy(one)[None, None].float() for one in masks)
+    steps = spacing.tolist()
+    surface = compute_surface_dice(
+        said, true, [TOLERANCE_MM], include_background=True, spacing=steps
+    )
+    distance = compute_hausdorff_distance(
+        said, true, include_background=True, percentile=95, spacing=steps
+    )
+    expected = (float(surface[0, 0]), float(distance[0, 0]))
+    assert 0.3 < expected[0] < 0.99
+    assert surface_fit(masks[0], masks[1], spacing) == pytest.approx(expected, rel=1e-6)
 
 
 def test_lesions_count_where_the_truth_has_them() -> None:
