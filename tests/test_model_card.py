@@ -57,6 +57,50 @@ def test_the_command_prints_and_keeps_the_card(
     assert "0.912 (0.850–0.951)" in card.read_text()
 
 
+TARGETS = {
+    "head": {"cases": 1000, "seeds": None, "truth_by": ["synth 1"], "bundles": []},
+    "targets": [
+        {
+            "name": f"Dice of the sacrum, {modality}",
+            "modality": modality,
+            "target": "≥ 0.96",
+            "reached": {"value": 0.951, "low": 0.94, "high": 0.958, "n": 500},
+            "verdict": "missed",
+        }
+        for modality in ("CT", "MR")
+    ],
+    "roc": {f"other {n}": {"value": 0.1, "low": 0.0, "high": 0.2} for n in range(90)},
+}
+
+
+def test_the_targets_of_the_modality_come_first(tmp_path: Path) -> None:
+    """Of an evaluation of ours, its targets alone; and whose weights they were measured on."""
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps(TARGETS))
+    card = model_card(tiny_region(), path)
+    said = "| Dice of the sacrum, CT | ≥ 0.96 | 0.951 (0.940–0.958), n = 500 | missed |"
+    assert said in card
+    assert "sacrum, MR" not in card
+    assert "other 1" not in card
+    assert "with other weights than those in this bundle" in card
+    mine = {"name": "region_ct", "sha256": tiny_region().sha256}
+    head = {**TARGETS["head"], "bundles": [mine]}  # type: ignore[dict-item]  # of JSON
+    path.write_text(json.dumps({**TARGETS, "head": head}))
+    assert "with these weights on 1000 cases" in model_card(tiny_region(), path)
+    path.write_text(json.dumps({**TARGETS, "head": {}}))
+    with pytest.raises(ConfigurationError, match="no evaluation of this version"):
+        model_card(tiny_region(), path)
+
+
+def test_of_other_figures_a_dozen_is_shown(tmp_path: Path) -> None:
+    """The rest is counted."""
+    path = tmp_path / "figures.json"
+    path.write_text(json.dumps({"roc": TARGETS["roc"]}))
+    card = model_card(tiny_region(), path)
+    assert card.count("0.100 (0.000–0.200)") == 12
+    assert "78 more are in" in card
+
+
 @pytest.mark.parametrize("text", ["{}", "[1, 2]", "{"])
 def test_a_file_without_figures_is_refused(tmp_path: Path, text: str) -> None:
     """An evaluation that shows nothing would be an empty promise; exit code 3."""

@@ -1,7 +1,8 @@
 """The model card of a bundle, ``docs/README.md``: made from its metadata, never typed.
 
 Beside the bundle's metadata it shows an evaluation, where one lies in the bundle
-(``docs/evaluation.json``, any JSON whose figures are objects with ``value``, ``low`` and ``high``).
+(``docs/evaluation.json``): what ``sifdetect evaluate`` says of the targets of its modality, or the
+first figures of any other JSON with objects of ``value``, ``low`` and ``high``.
 The checklist is CLAIM (Mongan, Moy and Kahn 2020, Radiol Artif Intell 2:e200029).
 """
 
@@ -18,8 +19,8 @@ from sifdetect.bundle import BundleSpec, Task, read_spec
 from sifdetect.errors import ConfigurationError
 
 CARD, EVALUATION = Path("docs/README.md"), Path("docs/evaluation.json")
-MAX_FIGURES = 80
-"""Rows of the card's table; the rest is in the evaluation itself."""
+MAX_FIGURES = 12
+"""Rows of an evaluation without targets; the rest is in the evaluation itself."""
 
 _CALIBRATION = ("calibration_cases", "calibration_fractured", "calibration_sensitivity")
 _VISIBLE_HUMAN = (
@@ -39,12 +40,11 @@ def write_card(folder: Path, *, evaluation: Path | None = None) -> str:
         ModelError: the bundle cannot be read. ConfigurationError: the evaluation has no figures.
     """
     spec = read_spec(folder)
+    text = model_card(spec, evaluation or folder / EVALUATION)
     if evaluation is not None:
-        figures_of(evaluation)
         part = (folder / EVALUATION).with_suffix(".part")
         shutil.copyfile(evaluation, part)
         os.replace(part, folder / EVALUATION)
-    text = model_card(spec, folder / EVALUATION)
     part = (folder / CARD).with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, folder / CARD)
@@ -52,8 +52,12 @@ def write_card(folder: Path, *, evaluation: Path | None = None) -> str:
 
 
 def model_card(spec: BundleSpec, evaluation: Path | None = None) -> str:
-    """The card, Markdown; ``evaluation`` is shown if the file is there."""
-    figures = figures_of(evaluation) if evaluation is not None and evaluation.exists() else []
+    """The card, Markdown; ``evaluation`` is shown if the file is there.
+
+    Raises:
+        ConfigurationError: the evaluation cannot be read, or has no figures.
+    """
+    shown = _figures(spec, evaluation if evaluation is not None and evaluation.exists() else None)
     return f"""\
 {_head(spec)}## Intended use
 
@@ -74,7 +78,7 @@ python -m monai.bundle run --config_file models/{spec.name}/configs/inference.js
 
 ## Figures
 
-{_figures(figures)}
+{shown or "No evaluation lies in this bundle."}
 
 ## Limits
 
@@ -86,7 +90,7 @@ Weights and configurations: Apache-2.0, see `LICENSE`. {_attribution(spec)}
 
 ## CLAIM
 
-{_claim(spec, evaluated=bool(figures))}
+{_claim(spec, evaluated=bool(shown))}
 """
 
 
@@ -147,13 +151,45 @@ def _shown(figure: dict[str, Any]) -> str:
     return text + (f", n = {figure['n']}" if "n" in figure else "")
 
 
-def _figures(figures: list[tuple[str, str]]) -> str:
-    if not figures:
-        return "No evaluation lies in this bundle."
+def _figures(spec: BundleSpec, evaluation: Path | None) -> str:
+    """The figures that matter; empty without an evaluation."""
+    if evaluation is None:
+        return ""
+    figures = figures_of(evaluation)
+    document = json.loads(evaluation.read_text(encoding="utf-8"))
+    if isinstance(document, dict) and "targets" in document:
+        try:
+            return _targets(spec, document)
+        except (KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"{evaluation} is no evaluation of this version ({error!r})",
+                hint="Run sifdetect evaluate again",
+            ) from error
     rows = "\n".join(f"| {name} | {text} |" for name, text in figures[:MAX_FIGURES])
     more = len(figures) - MAX_FIGURES
     rest = f"\n\n{more} more are in `{EVALUATION}`." if more > 0 else ""
     return f"| figure | value (95 % interval) |\n|---|---|\n{rows}{rest}"
+
+
+def _targets(spec: BundleSpec, document: dict[str, Any]) -> str:
+    """What had to be reached on the bundle's modality, and what was."""
+    about, modality = document["head"], spec.modality.value
+    rows = "\n".join(
+        f"| {one['name']} | {one['target']} | {_shown(one['reached'])} | {one['verdict']} |"
+        for one in document["targets"]
+        if one["modality"] == modality
+    )
+    seeds, by = about["seeds"], ", ".join(about["truth_by"])
+    said = f" of seeds {seeds['first']} to {seeds['last']}" if seeds else ""
+    evaluated = {one["name"]: one["sha256"] for one in about["bundles"]}
+    mine = evaluated.get(spec.name) == spec.sha256
+    whose = "with these weights" if mine else "**with other weights than those in this bundle**"
+    return (
+        f"The whole pipeline {whose} on {about['cases']} cases{said}, truth by {by}."
+        " Reached or missed: the whole 95 % interval lies there.\n\n"
+        f"| figure | target | value (95 % interval) | |\n|---|---|---|---|\n{rows}\n\n"
+        f"All other figures are in `{EVALUATION}`."
+    )
 
 
 def _use(spec: BundleSpec) -> str:
