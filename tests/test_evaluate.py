@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from sifdetect.learn.evaluation.worst import FALSE_POSITIVE, LOW_DICE, MISSED, w
 from sifdetect.pipeline import analyze_study
 from sifdetect.study import Analysis, Study
 from sifdetect.synth.protocol import MrSeries, Protocol
-from tests.bundles import PaintedModels
+from tests.bundles import PaintedModels, random_models
 from tests.evaluation_cases import row, write_case
 
 PIPELINE = "sifdetect.learn.evaluation.assess.analyze_study"
@@ -87,6 +88,8 @@ def test_the_figures_are_those_of_the_rows(evaluated: tuple[Path, Path]) -> None
         "modality",
         "sequence",
         "slice distance",
+        "slice thickness",
+        "shifted",
         "stage",
         "mimic",
         "coverage of S1–S4",
@@ -143,6 +146,32 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
     assert analysed == [rows(done)[2].about.name]
     for name in ("evaluation.json", "evaluation.html"):
         assert (out / name).read_bytes() == (done / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_several_processes_leave_what_one_leaves(tmp_path: Path) -> None:
+    """Real bundles of random weights in two processes: the same rows, figures and pictures."""
+    models = random_models(tmp_path / "models")
+    for name in ("a", "b"):
+        write_case(tmp_path / "cases" / name, fractured=name == "a", looks_fractured=True)
+    common = ["evaluate", str(tmp_path / "cases"), "--models", str(models), "-q"]
+    for jobs in ("1", "2"):
+        assert main([*common, "--jobs", jobs, "-o", str(tmp_path / jobs)]) == 0
+    told = [
+        sorted((replace(one, seconds=0.0) for one in rows(tmp_path / jobs)), key=_name)
+        for jobs in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    for name in ("evaluation.json", "evaluation.html"):
+        one, other = ((tmp_path / jobs / name).read_text() for jobs in ("1", "2"))
+        assert one == other.replace("--jobs 2", "--jobs 1")
+    pictures = [sorted((tmp_path / jobs / "pictures").iterdir()) for jobs in ("1", "2")]
+    assert [one.name for one in pictures[0]] == [one.name for one in pictures[1]]
+    assert [one.read_bytes() for one in pictures[0]] == [one.read_bytes() for one in pictures[1]]
+
+
+def _name(one: Row) -> str:
+    return one.about.name
 
 
 def test_a_case_that_breaks_the_pipeline_is_listed(
@@ -210,6 +239,7 @@ def test_results_of_other_bundles_are_not_gone_on_with(
         ["--cases", "2", "--seed", "1", "--profile", "pet"],
         ["--cases", "0", "--seed", "1"],
         ["a", "b", "--models", "c"],
+        ["--cases", "2", "--seed", "1", "--jobs", "0"],
     ],
 )
 def test_what_cannot_be_evaluated_is_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
@@ -248,10 +278,16 @@ def test_generated_cases_are_evaluated_with_the_shipped_models(
     monkeypatch.setitem(cases.PROFILES, "small-ct", small_ct)
     out = tmp_path / "out"
     order = ["--cases", "2", "--seed", "640000", "--profile", "small-mr,small-ct"]
+    order += ["--shifted", "0.5"]
     assert main(["evaluate", *order, "-o", str(out), "-q"]) == 0
     document = json.loads((out / "evaluation.json").read_text())
     assert document["head"]["profiles"] == {"small-ct": 1, "small-mr": 1}
     assert [one.about.seed for one in rows(out)] == [640000, 640001]
+    assert [one.about.shifted for one in rows(out)] == [False, True]
+    thickness = [one.series[0].thickness_mm for one in rows(out)]
+    assert thickness[0] == 4.5
+    assert thickness[1] is not None
+    assert thickness[1] == pytest.approx(rows(out)[1].series[0].slice_mm, abs=0.01)
     assert {one.read.modality for one in rows(out) if one.read} == {"CT", "MR"}
     dice = {one["name"]: one["dice"]["value"] for one in document["overlap"]}
     assert dice["sacrum"] > 0.5

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sifdetect.commands.options import add_common, listed
+from sifdetect.commands.options import SHIFTED, add_common, listed
 from sifdetect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--profile", type=listed, default=(), metavar="LIST", help="of made cases, in turn"
     )
     parser.add_argument("--anatomy", metavar="SOURCE", help="bones of made cases, as for synth")
+    parser.add_argument("--shifted", type=float, metavar="SHARE", help=SHIFTED)
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes side by side (default: 1)"
+    )
     parser.add_argument("--engine", choices=("auto", "openvino", "torch"), default="auto")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     add_common(parser)
@@ -52,6 +56,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("The cases are either read or made", hint="Give DATA or --cases")
     if options.cases is not None and options.seed is None:
         raise UsageError("Cases cannot be made without a seed", hint="Add --seed")
+    if data is not None and options.shifted is not None:
+        raise UsageError("Cases that are read cannot be shifted", hint="Give --cases instead")
     from sifdetect import app  # noqa: PLC0415  # heavy; --help must not wait for it
     from sifdetect.engine import Engine  # noqa: PLC0415  # as above
     from sifdetect.learn.evaluation import report  # noqa: PLC0415  # as above
@@ -59,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
 
     chosen = app.Options(models=models, engine=Engine(options.engine), device=options.device)
     loaded = app.load_models(chosen)
-    rows = evaluate(_source(data, options), loaded, options.out, progress=_show)
+    source = _source(data, options)
+    rows = evaluate(source, loaded, options.out, jobs=options.jobs, progress=_show)
     made = {
         "command": _command(options),
         "engine": f"{loaded.engine.value} on {loaded.device}, {report.cores()} cores",
@@ -95,7 +102,7 @@ def _source(data: Path | None, options: argparse.Namespace) -> Source:
         count=options.cases,
         seed=options.seed,
         profiles=sources.profiles_of(options.profile),
-        making=cases.Making(anatomy=anatomy),
+        making=cases.Making(anatomy=anatomy, shifted=options.shifted or 0.0),
     )
 
 
@@ -108,6 +115,7 @@ def _command(options: argparse.Namespace) -> str:
         "--seed": options.seed,
         "--profile": ",".join(options.profile) or None,
         "--anatomy": options.anatomy,
+        "--shifted": options.shifted,
         "--engine": None if options.engine == "auto" else options.engine,
         "--device": None if options.device == "cpu" else options.device,
     }

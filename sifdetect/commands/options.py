@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sifdetect.anatomy import MrWeighting
 
+SHIFTED = "share of the cases whose patients and scanners are unlike those of training (default: 0)"
+
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Options of commands that read bundles."""

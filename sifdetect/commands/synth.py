@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sifdetect.commands.options import add_verbosity, listed
+from sifdetect.commands.options import SHIFTED, add_verbosity, listed
 
 HELP = "write synthetic studies with their truth"
 
@@ -34,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes side by side (default: 1)"
     )
+    parser.add_argument("--shifted", type=float, default=0.0, metavar="SHARE", help=SHIFTED)
     add_verbosity(parser)
 
 
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         anatomy=anatomy_source.parse(options.anatomy) if options.anatomy else cases.PROCEDURAL,
         storage=scanned.Storage.ENHANCED if options.enhanced else scanned.Storage.CLASSIC,
         jobs=options.jobs,
+        shifted=options.shifted,
         progress=_show_progress if sys.stderr.isatty() and not options.quiet else None,
     )
     ordered = {"count": options.cases, "seed": options.seed, "making": making}

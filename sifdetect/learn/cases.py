@@ -26,6 +26,7 @@ from sifdetect.learn.scanned import Storage, write_study
 from sifdetect.synth.bones import BoneField
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
 from sifdetect.synth.protocol import PROTOCOLS
+from sifdetect.synth.shifted import is_shifted
 from sifdetect.volume import Grid, Volume
 
 PROFILES = {
@@ -53,12 +54,21 @@ class Making:
         storage: of DICOM series.
         jobs: processes side by side.
         progress: is told how many are done, of how many.
+        shifted: share of the cases that are unlike those of training (``synth/shifted.py``).
+
+    Raises:
+        UsageError: the share is none.
     """
 
     anatomy: AnatomySource = PROCEDURAL
     storage: Storage = Storage.CLASSIC
     jobs: int = 1
     progress: Progress | None = None
+    shifted: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shifted <= 1:
+            raise UsageError(f"{self.shifted:g} is no share of the cases", hint="Give 0 to 1")
 
 
 def write_cases(
@@ -111,11 +121,16 @@ def write_pools(
     ``made-….json`` names the bones they were made from, for the model card.
 
     Raises:
-        UsageError: a count is not positive.
+        UsageError: a count is not positive, or shifted samples are asked for.
         UnreadableInput: a file of the anatomy source is damaged.
     """
     if count < 1:
         raise UsageError(f"{count} samples cannot be written", hint="Ask for one or more")
+    if making.shifted:
+        raise UsageError(
+            "Samples to train on are never shifted: that half is for evaluation alone",
+            hint="Leave out --shifted, or region and localizer from --format",
+        )
     _ready(making)
     seeds = range(seed, seed + count)
     for task in tasks:
@@ -150,25 +165,40 @@ def _write_case(
     out: Path, protocol: Protocol, making: Making, order: dict[str, Any], seed: int
 ) -> Path:
     folder = out / f"case-{seed:06d}"
+    order = {**order, "shifted": is_shifted(seed, making.shifted)}
     if _was_made(folder, {"seed": seed, **order}):
         return folder
     draft = out / f"{folder.name}.part"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    case = make_case(seed, protocol=protocol, sources=_fields(making.anatomy))
+    case = make_case(
+        seed, protocol=protocol, sources=_fields(making.anatomy), shifted=order["shifted"]
+    )
     truth = case.truth
     if "nifti" in order["formats"]:
         _write_nifti(case, draft / "nifti")
     if "dicom" in order["formats"]:
         truth = write_study(case, draft / "dicom", storage=making.storage)
     _write_json(draft / "truth.json", to_json(truth))
-    drawn = record.parameters(case.params)
-    about = {"parameters_sha256": record.digest(drawn), "parameters": drawn}
-    shown = record.shown(case.params)
-    _write_json(draft / "case.json", {"seed": seed, **order, "shown": shown, **about})
+    _write_json(draft / "case.json", {"seed": seed, **order, **_record(case)})
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(draft, folder)
     return folder
+
+
+def _record(case: SyntheticCase) -> dict[str, Any]:
+    """What ``case.json`` says of a case beside what was ordered."""
+    drawn, thickness = (
+        record.parameters(case.params),
+        zip(_names(case.volumes), case.thickness_mm, strict=True),
+    )
+    return {
+        "shift": record.plain(case.shift),
+        "shown": record.shown(case.params),
+        "thickness_mm": {name: round(value, 3) for name, value in thickness},
+        "parameters_sha256": record.digest(drawn),
+        "parameters": drawn,
+    }
 
 
 def _was_made(folder: Path, order: dict[str, Any]) -> bool:

@@ -40,7 +40,7 @@ def for_each(
             told(done, len(seeds))
         return results
     with (
-        _one_thread_each(),
+        one_thread_each(),
         ProcessPoolExecutor(min(jobs, len(seeds)), mp_context=get_context("spawn")) as pool,
     ):
         waiting = [pool.submit(work, seed) for seed in seeds]
@@ -55,7 +55,7 @@ def for_each(
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Processes that are started meanwhile compute in one thread each."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))

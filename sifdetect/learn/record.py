@@ -47,7 +47,7 @@ def generator() -> Document:
 
 def parameters(case: CaseParams) -> Document:
     """Everything that was drawn for a case; voxels of real bones are left to their source."""
-    document: Document = _plain(case)
+    document: Document = plain(case)
     return document
 
 
@@ -99,23 +99,23 @@ def _in_words(anatomy: Mapping[str, Any]) -> str:
     return ": ".join([kind, ", ".join(files)]) if files else kind
 
 
-def _plain(value: Any) -> Any:
-    """Dataclasses, enumerations and arrays as JSON has them."""
+def plain(value: Any) -> Any:
+    """Dataclasses, enumerations and arrays as JSON has them; long arrays as a checksum."""
     if isinstance(value, BoneField):
         return "see anatomy"
     if dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)
-        return {field.name: _plain(getattr(value, field.name)) for field in fields}
+        return {field.name: plain(getattr(value, field.name)) for field in fields}
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist()) if value.size <= MAX_LISTED else _summary(value)
+        return plain(value.tolist()) if value.size <= MAX_LISTED else _summary(value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(one) for key, one in value.items()}
+        return {str(plain(key)): plain(one) for key, one in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return value
 
 

@@ -18,6 +18,7 @@ from sifdetect.synth.coverage import as_covered
 from sifdetect.synth.mr_series import mr_volumes
 from sifdetect.synth.protocol import Protocol
 from sifdetect.synth.scene import CaseParams, sample_case
+from sifdetect.synth.shifted import Shift
 from sifdetect.synth.truth import truth_of
 from sifdetect.volume import LabelMap, Volume
 
@@ -33,6 +34,8 @@ class SyntheticCase:
         volumes: CT first, then MR series in one frame of reference.
         anatomy, lesions: AnatomyLabel values and LesionBit sums for each volume, on its grid.
         truth: what a perfect reader would say of what is in view (coverage.py).
+        thickness_mm: slice thickness of each volume; slices may overlap or leave gaps.
+        shift: what is unlike training in it (shifted.py); None where nothing is.
     """
 
     params: CaseParams
@@ -40,6 +43,8 @@ class SyntheticCase:
     anatomy: tuple[LabelMap, ...]
     lesions: tuple[LabelMap, ...]
     truth: StudyFindings
+    thickness_mm: tuple[float, ...] = ()
+    shift: Shift | None = None
 
 
 DEFAULT = Protocol()
@@ -52,21 +57,32 @@ def make_case(
     morphology: Morphology | None = None,
     protocol: Protocol = DEFAULT,
     sources: Sequence[BoneField] = (),
+    shifted: bool = False,
 ) -> SyntheticCase:
     """Render the examination of a seed; the same seed gives the same voxels.
 
     Args:
         sources: real bones to vary, as ``scene.sample_case`` takes them.
+        shifted: make patient and scanner unlike those of training, as ``shifted.py`` does.
     """
     params = sample_case(seed, morphology=morphology, sources=sources)
+    shift = Shift.sample(seed) if shifted else None
+    if shift is not None:
+        params, protocol = shift.patient(params), shift.protocol(protocol)
     rng = np.random.default_rng([seed, 3])
     volumes: list[Volume] = []
     labels: list[tuple[LabelMap, LabelMap]] = []
+    thickness = []
     if protocol.with_ct:
-        volume, *both = _ct_series(params, protocol, rng)
-        volumes.append(volume)
-        labels.append((both[0], both[1]))
-    for volume, anatomy, lesions in mr_volumes(params, protocol.mr_series, rng):
+        grid = protocol.ct_field.grid(params.frame, protocol.ct_spacing_mm)
+        scan = ct.CtParams.sample(rng, tagged=params.body.tagged_stool)
+        scan = scan if shift is None else shift.ct(scan)
+        values, *both = ct_series.rendered(params, grid, scan, rng)
+        volumes.append(Volume(values, grid, Modality.CT))
+        labels.append((LabelMap(both[0], grid), LabelMap(both[1], grid)))
+        thickness.append(protocol.ct_spacing_mm[2] * scan.overlap)
+    thickness += [one.thickness_mm for one in protocol.mr_series]
+    for volume, anatomy, lesions in mr_volumes(params, protocol.mr_series, rng, shift):
         volumes.append(volume)
         labels.append((anatomy, lesions))
     return SyntheticCase(
@@ -75,14 +91,6 @@ def make_case(
         anatomy=tuple(pair[0] for pair in labels),
         lesions=tuple(pair[1] for pair in labels),
         truth=as_covered(truth_of(params), params, [volume.grid for volume in volumes]),
+        thickness_mm=tuple(thickness),
+        shift=shift,
     )
-
-
-def _ct_series(
-    params: CaseParams, protocol: Protocol, rng: np.random.Generator
-) -> tuple[Volume, LabelMap, LabelMap]:
-    """An axial CT, with the table's axes."""
-    grid = protocol.ct_field.grid(params.frame, protocol.ct_spacing_mm)
-    scan = ct.CtParams.sample(rng, tagged=params.body.tagged_stool)
-    values, anatomy, lesions = ct_series.rendered(params, grid, scan, rng)
-    return Volume(values, grid, Modality.CT), LabelMap(anatomy, grid), LabelMap(lesions, grid)

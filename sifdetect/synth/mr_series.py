@@ -13,6 +13,7 @@ from sifdetect.synth import mr
 from sifdetect.synth.mr_scanner import cropped
 from sifdetect.synth.protocol import MrSeries
 from sifdetect.synth.scene import CaseParams, Scene, points_of, scene_at
+from sifdetect.synth.shifted import Shift
 from sifdetect.volume import Grid, LabelMap, Volume
 
 SLAB_VOXELS = 1_500_000
@@ -72,7 +73,10 @@ class _Setting:
 
 
 def mr_volumes(
-    params: CaseParams, series: Sequence[MrSeries], rng: np.random.Generator
+    params: CaseParams,
+    series: Sequence[MrSeries],
+    rng: np.random.Generator,
+    shift: Shift | None = None,
 ) -> list[tuple[Volume, LabelMap, LabelMap]]:
     """Render MR series of one examination: volume, anatomy and lesions of each, in order.
 
@@ -81,6 +85,7 @@ def mr_volumes(
     if not series:
         return []
     exam = mr.MrParams.sample(rng, random_contrast=False)
+    exam = exam if shift is None else shift.exam(exam)
     micro = mr.Microstructure.sample(rng)
     result: dict[int, tuple[Volume, LabelMap, LabelMap]] = {}
     for members in _by_field(series):
@@ -88,6 +93,7 @@ def mr_volumes(
         grid = one.field.grid(params.frame, one.spacing_mm)
         setting = _Setting.of(one, grid, int(rng.integers(2)))
         plans = [_plan(exam, member, setting, rng) for _, member in members]
+        plans = plans if shift is None else [shift.plan(*one) for one in plans]
         images = [np.empty(grid.shape, dtype=np.float32) for _ in members]
         labels = tuple(np.empty(grid.shape, dtype=np.uint8) for _ in range(2))
         each = max(1, SLAB_VOXELS // setting.step)

@@ -68,6 +68,11 @@ class MrSeries:
         """0 for sagittal, 1 for coronal, 2 for axial slices."""
         return int(np.argmax(self.spacing_mm))
 
+    @property
+    def thickness_mm(self) -> float:
+        """Of a slice: what the gap leaves of the distance of two."""
+        return max(self.spacing_mm) * (1 - self.gap)
+
 
 PELVIS = Field((300.0, 230.0, 190.0), (0.0, 10.0, 5.0))
 SACRUM = Field((250.0, 104.0, 210.0), (0.0, 0.0, -10.0), Along.SACRUM)

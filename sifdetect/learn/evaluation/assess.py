@@ -69,7 +69,7 @@ def assess(case: Case, models: Models) -> Assessed:
         truth=case.truth,
         found=None if analysis is None else replace(analysis.findings, timings_s={}),
         error=error,
-        series=_series(truths, study, analysis),
+        series=_series(case, truths, study, analysis),
         marks=() if analysis is None else tuple(_marks(case.truth, truths, study, analysis)),
         seconds=seconds,
     )
@@ -77,12 +77,12 @@ def assess(case: Case, models: Models) -> Assessed:
 
 
 def _series(
-    truths: Mapping[str, Outlined], study: Study, analysis: Analysis | None
+    case: Case, truths: Mapping[str, Outlined], study: Study, analysis: Analysis | None
 ) -> tuple[SeriesScore, ...]:
     scores = []
     known: list[tuple[Outlined, Outlined, LesionBit, tuple[Overlap, ...]]] = []
     for one in study.series:
-        uid, score = one.source.series_instance_uid, _unread(one)
+        uid, score = one.source.series_instance_uid, _unread(one, case)
         found = _found(analysis, uid)
         if analysis is not None and found is not None:
             truth = truths[uid]
@@ -109,13 +109,15 @@ def _alike(one: Outlined, other: Outlined) -> bool:
     )
 
 
-def _unread(series: Series) -> SeriesScore:
+def _unread(series: Series, case: Case) -> SeriesScore:
     weighting = series.volume.weighting
+    name = series.source.series_instance_uid.removesuffix(ENDING)
     return SeriesScore(
-        name=series.source.series_instance_uid.removesuffix(ENDING),
+        name=name,
         modality=series.volume.modality.value,
         sequence="CT" if weighting is None else weighting.value,
         slice_mm=round(float(series.volume.grid.spacing_mm.max()), 2),
+        thickness_mm=case.thickness_mm.get(name),
     )
 
 

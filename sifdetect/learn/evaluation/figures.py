@@ -7,7 +7,7 @@ from typing import Any
 
 from sifdetect.anatomy import LesionBit, Modality
 from sifdetect.bundle import BundleSpec, Task
-from sifdetect.learn.evaluation import splits
+from sifdetect.learn.evaluation import reached, splits
 from sifdetect.learn.evaluation.bootstrap import LEVEL, RESAMPLES, SEED
 from sifdetect.learn.evaluation.marks import BASES
 from sifdetect.learn.evaluation.row import Row
@@ -27,7 +27,7 @@ from sifdetect.learn.evaluation.voxels import (
 )
 from sifdetect.learn.evaluation.worst import KINDS, worst
 
-VERSION = 1
+VERSION = 2
 
 
 def figures(rows: Sequence[Row], specs: Sequence[BundleSpec], head: Mapping[str, Any]) -> Document:
@@ -42,6 +42,7 @@ def figures(rows: Sequence[Row], specs: Sequence[BundleSpec], head: Mapping[str,
     return {
         "schema_version": VERSION,
         "head": {**head, **_about(rows), "bundles": [_bundle(spec) for spec in specs]},
+        "targets": reached.table(rows),
         "study": _study(rows),
         "roc": roc_points(rows),
         "overlap": [entry for one in Modality for entry in overlap_table(rows, one.value)],
@@ -72,20 +73,17 @@ def figures(rows: Sequence[Row], specs: Sequence[BundleSpec], head: Mapping[str,
 
 def _study(rows: Sequence[Row]) -> list[Document]:
     """Detection on all cases, and with CT-occult fractures apart."""
-    apart = [row for row in rows if splits.occult(row) != _OCCULT]
+    apart = [row for row in rows if splits.occult(row) != splits.OCCULT]
     groups = {"all cases": list(rows), "without CT-occult fractures": apart}
     for name in sorted({splits.modality_of(row) for row in rows}):
         mine = [row for row in rows if splits.modality_of(row) == name]
         if len(mine) < len(rows):
             groups[name] = mine
-        if name == Modality.CT.value and any(splits.occult(row) == _OCCULT for row in mine):
+        if name == Modality.CT.value and any(splits.occult(row) == splits.OCCULT for row in mine):
             groups["CT without CT-occult fractures"] = [row for row in mine if row in apart]
     if len(apart) == len(rows):
         del groups["without CT-occult fractures"]
     return [{"group": name, **detection(chosen)} for name, chosen in groups.items()]
-
-
-_OCCULT = "CT-occult fracture"
 
 
 def _calibrated_groups(rows: Sequence[Row]) -> list[Document]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from itertools import groupby
@@ -11,6 +12,7 @@ from typing import Any
 from sifdetect.anatomy import Modality
 from sifdetect.learn.evaluation import tables
 from sifdetect.learn.evaluation.charts import Axes, Curve, chart
+from sifdetect.learn.evaluation.reached import FEWEST, MISSED, OPEN, REACHED
 from sifdetect.learn.evaluation.worst import KINDS
 
 Document = Mapping[str, Any]
@@ -41,6 +43,7 @@ def page(document: Document, pictures: Mapping[tuple[str, str], bytes]) -> str:
     """
     sections = (
         _head(document["head"]),
+        _targets(document),
         _study(document),
         _splits(document),
         _outlines(document),
@@ -97,6 +100,20 @@ def _head(head: Document) -> str:
     )
 
 
+def _targets(document: Document) -> str:
+    held = document["targets"]
+    count = Counter(one["verdict"] for one in held)
+    told = ", ".join(f"{count[one]} {one}" for one in (REACHED, MISSED, OPEN))
+    return (
+        f"<h2>What had to be reached</h2><p>{told}. Reached and missed mean that the whole"
+        " interval lies on that side of the target; else, and on fewer than"
+        f" {FEWEST} cases (of an AUC: of the rarer kind), it cannot be said. A drop is the figure"
+        " on cases like those of training less that on shifted ones. Targets were set before"
+        " anything was measured.</p>"
+        f"{tables.target_table(held)}"
+    )
+
+
 def _calibrated(bundle: Document) -> str:
     if bundle["decision"] is None:
         return tables.NONE
@@ -126,7 +143,7 @@ def _study(document: Document) -> str:
 
 def _splits(document: Document) -> str:
     parts = [
-        "<h2>The same, by kind of case</h2><p>By modality, sequence and slice distance a case"
+        "<h2>The same, by kind of case</h2><p>By modality, sequence and slices a case"
         " belongs to the series that its findings rest on, and outlines to each series by itself."
         " Small groups say little: look at the intervals, and where all cases agree, at the"
         " number of cases, since a bootstrap interval then has no width.</p>"

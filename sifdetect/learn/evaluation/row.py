@@ -21,6 +21,7 @@ class About:
         stage: of its fractures; None without any.
         mimics: kinds of what looks like a fracture.
         ct_occult: True where MR alone can show the fracture.
+        shifted: True where patient and scanner are unlike those of training.
     """
 
     name: str
@@ -31,16 +32,23 @@ class About:
     stage: str | None = None
     mimics: tuple[str, ...] = ()
     ct_occult: bool = False
+    shifted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesScore:
-    """One series: what it is, whether the findings rest on it, and its overlaps."""
+    """One series: what it is, whether the findings rest on it, and its overlaps.
+
+    Attributes:
+        slice_mm: distance of two slices.
+        thickness_mm: of a slice; None where the case does not say.
+    """
 
     name: str
     modality: str
     sequence: str
     slice_mm: float
+    thickness_mm: float | None = None
     used: bool = False
     reported: bool = False
     overlaps: tuple[Overlap, ...] = ()

@@ -12,10 +12,10 @@ import sifdetect
 from sifdetect.bundle import METADATA, BundleSpec, read_spec
 from sifdetect.engine import Models
 from sifdetect.errors import UsageError
-from sifdetect.learn.evaluation.assess import Assessed, assess
 from sifdetect.learn.evaluation.row import Row
 from sifdetect.learn.evaluation.sources import Source
-from sifdetect.learn.evaluation.worst import KINDS, Kind, picture, worst
+from sifdetect.learn.evaluation.workers import Done, evaluated
+from sifdetect.learn.evaluation.worst import KINDS, Kind, bar, worst
 
 ROWS, ORDER, PICTURES = "cases.jsonl", "order.json", "pictures"
 Progress = Callable[[int, int, Row], None]
@@ -23,35 +23,44 @@ Progress = Callable[[int, int, Row], None]
 
 
 def evaluate(
-    source: Source, models: Models, out: Path, *, progress: Progress | None = None
+    source: Source,
+    models: Models,
+    out: Path,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
 ) -> list[Row]:
     """The rows of all cases of a source, in its order; those that ``out`` holds are not redone.
+
+    Cases run in ``jobs`` processes; this one alone writes, each row when it is there.
 
     ``out`` gets ``order.json`` (what was asked for), ``cases.jsonl`` (a row a case) and
     ``pictures/`` (the worst cases so far).
 
     Raises:
         UnreadableInput: a case is damaged, or there is none.
-        UsageError: ``out`` holds the evaluation of something else.
+        UsageError: ``out`` holds the evaluation of something else, or there is less than one job.
         ModelError: a bundle is missing or altered.
     """
     names = source.names()
     out.mkdir(parents=True, exist_ok=True)
     _settle_order(out, {**source.order(), **_reader(models)})
     rows = _kept(out / ROWS, source, names)
-    for number, name in enumerate(names, start=1):
-        if name in rows:
-            continue
-        with source.opened(name) as case:
-            assessed = assess(case, models)
-            rows[name] = assessed.row
-            _keep_pictures(out / PICTURES, [rows[n] for n in names if n in rows], assessed)
+    left = [name for name in names if name not in rows]
+
+    def bars() -> dict[str, float]:
+        held = [rows[name] for name in names if name in rows]
+        return {kind.name: bar(held, kind) for kind in KINDS}
+
+    for done in evaluated(source, models, left, jobs=jobs, bars=bars):
+        rows[done.row.about.name] = done.row
+        _keep_pictures(out / PICTURES, [rows[n] for n in names if n in rows], done)
         with (out / ROWS).open("a", encoding="utf-8") as stream:
-            stream.write(_line(assessed.row))
+            stream.write(_line(done.row))
             stream.flush()
             os.fsync(stream.fileno())
         if progress is not None:
-            progress(number, len(names), assessed.row)
+            progress(sum(name in rows for name in names), len(names), done.row)
     return [rows[name] for name in names]
 
 
@@ -133,14 +142,15 @@ def _line(row: Row) -> str:
     return json.dumps(row.to_json(), ensure_ascii=False) + "\n"
 
 
-def _keep_pictures(folder: Path, rows: Sequence[Row], latest: Assessed) -> None:
-    """Draw the latest case where it is among the worst, and drop those that no longer are."""
+def _keep_pictures(folder: Path, rows: Sequence[Row], latest: Done) -> None:
+    """Keep the latest case where it is among the worst, and drop those that no longer are."""
     folder.mkdir(exist_ok=True)
     wanted = set()
     for kind in KINDS:
         chosen = worst(rows, kind)
         wanted |= {picture_of(folder.parent, row, kind).name for row in chosen}
-        if latest.row in chosen and (drawn := picture(latest, kind)) is not None:
+        drawn = latest.pictures.get(kind.name)
+        if latest.row in chosen and drawn is not None:
             path = picture_of(folder.parent, latest.row, kind)
             part = path.with_suffix(".part")
             part.write_bytes(drawn)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from sifdetect.learn.cases import PROFILES, Making, write_cases
 from sifdetect.learn.evaluation.overlap import Outlined
 from sifdetect.learn.evaluation.row import About
 from sifdetect.study import Study
+from sifdetect.synth.shifted import is_shifted
 from sifdetect.volume import Grid, LabelMap
 
 TRUTH, RECORD, IMAGES, ENDING = "truth.json", "case.json", "nifti", ".nii.gz"
@@ -35,11 +36,16 @@ HINT = "Give a folder as `sifdetect synth --format nifti` writes it"
 
 @dataclass(frozen=True)
 class Case:
-    """A case that lies in a folder; images and labels are read when they are asked for."""
+    """A case that lies in a folder; images and labels are read when they are asked for.
+
+    Attributes:
+        thickness_mm: slice thickness by name of the series, as far as the case says it.
+    """
 
     folder: Path
     about: About
     truth: StudyFindings
+    thickness_mm: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -164,11 +170,17 @@ class Generated:
         """By seed."""
         return [f"case-{self.seed + number:06d}" for number in range(self.count)]
 
+    def made_from(self, name: str) -> tuple[int, str, bool]:
+        """Seed and profile of a case, and whether it is shifted: of each profile its share."""
+        seed = int(name.rpartition("-")[2])
+        turn, place = divmod(seed - self.seed, len(self.profiles))
+        shifted = is_shifted(self.seed + turn + place, self.making.shifted)
+        return seed, self.profiles[place], shifted
+
     @contextmanager
     def opened(self, name: str) -> Iterator[Case]:
         """The case, made now."""
-        seed = int(name.rpartition("-")[2])
-        profile = self.profiles[(seed - self.seed) % len(self.profiles)]
+        seed, profile, shifted = self.made_from(name)
         with tempfile.TemporaryDirectory(prefix="sifdetect-") as folder:
             (made,) = write_cases(
                 Path(folder),
@@ -176,7 +188,7 @@ class Generated:
                 seed=seed,
                 profile=profile,
                 formats=("nifti",),
-                making=replace(self.making, jobs=1, progress=None),
+                making=replace(self.making, jobs=1, progress=None, shifted=float(shifted)),
             )
             yield read_case(made, name)
 
@@ -190,6 +202,7 @@ class Generated:
             "cases": "generated",
             "seed": self.seed,
             "profiles": list(self.profiles),
+            "shifted": self.making.shifted,
             "anatomy": self.making.anatomy.record(),
             "generator": record.generator(),
         }
@@ -236,8 +249,9 @@ def read_case(folder: Path, name: str) -> Case:
         stage=shown.get("stage"),
         mimics=tuple(shown.get("mimics", ())),
         ct_occult=bool(shown.get("ct_occult", False)),
+        shifted=bool(said.get("shifted", False)),
     )
-    case = Case(folder, about, truth)
+    case = Case(folder, about, truth, said.get("thickness_mm", {}))
     _require_series(case)
     return case
 

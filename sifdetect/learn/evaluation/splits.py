@@ -11,8 +11,9 @@ from sifdetect.learn.evaluation.study import Document, detection
 from sifdetect.learn.evaluation.voxels import mean_of
 from sifdetect.synth.coverage import FRACTURED, WHOLE
 
+OCCULT = "CT-occult fracture"
 SLICES_MM = (1.5, 3.0, 5.0)
-"""Upper ends of the groups of slice distance."""
+"""Upper ends of the groups of slice distance and thickness."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,15 @@ def occult(row: Row) -> str:
     """Whether CT can show the fracture."""
     if row.fractured is not True:
         return "no fracture to be seen"
-    return "CT-occult fracture" if row.about.ct_occult else "fracture that CT can show"
+    return OCCULT if row.about.ct_occult else "fracture that CT can show"
 
 
-def _slices(series: SeriesScore) -> str:
+def _slices(millimetres: float | None) -> str:
+    if millimetres is None:
+        return "not recorded"
     low = 0.0
     for high in SLICES_MM:
-        if series.slice_mm <= high:
+        if millimetres <= high:
             return f"{low:g}–{high:g} mm"
         low = high
     return f"over {low:g} mm"
@@ -101,11 +104,13 @@ def _coverage(row: Row) -> str:
 _OF_SERIES: dict[str, Callable[[SeriesScore], str]] = {
     "modality": lambda one: one.modality,
     "sequence": lambda one: one.sequence,
-    "slice distance": _slices,
+    "slice distance": lambda one: _slices(one.slice_mm),
+    "slice thickness": lambda one: _slices(one.thickness_mm),
 }
 _OF_CASES: dict[str, Callable[[Row], tuple[str, ...]]] = {
     "examination": lambda row: (modality_of(row),),
     "profile": lambda row: (row.about.profile or "unnamed",),
+    "shifted": lambda row: ("yes" if row.about.shifted else "no",),
     "stage": lambda row: (row.about.stage or "no fracture",),
     "mimic": lambda row: row.about.mimics or ("none",),
     "coverage of S1–S4": lambda row: (_coverage(row),),

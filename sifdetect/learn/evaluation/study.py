@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sifdetect.findings import Morphology, Presence, StudyFindings
 from sifdetect.learn.evaluation.bootstrap import Estimate, Index, proportion, resampled
@@ -21,6 +22,9 @@ from sifdetect.learn.evaluation.scores import (
 
 Document = dict[str, Any]
 """JSON."""
+Truths = NDArray[np.bool_]
+Area = tuple[Callable[[Index], float], Truths]
+"""An area under an ROC curve of the cases with these numbers, and what is true of each case."""
 
 
 def detection(rows: Sequence[Row]) -> Document:
@@ -32,18 +36,47 @@ def detection(rows: Sequence[Row]) -> Document:
     """
     known = [row for row in rows if row.fractured is not None]
     broken = [row for row in known if row.fractured]
-    whole = [row for row in known if not row.fractured and row.found is not None]
+    area, truth = detection_area(known)
     return {
         "n": len(rows),
         "fractured": len(broken),
         "unfractured": sum(row.fractured is False for row in rows),
         "truth_indeterminate": len(rows) - len(known),
-        "auc": _area(known).to_json(),
-        "sensitivity": proportion(sum(row.stated for row in broken), len(broken)).to_json(),
-        "specificity": proportion(sum(not row.stated for row in whole), len(whole)).to_json(),
+        "auc": resampled(area, len(truth)).to_json(),
+        "sensitivity": sensitivity(rows).to_json(),
+        "specificity": specificity(rows).to_json(),
         "indeterminate": proportion(sum(row.undecided for row in rows), len(rows)).to_json(),
         "no_answer": proportion(sum(row.found is None for row in rows), len(rows)).to_json(),
     }
+
+
+def sensitivity(rows: Sequence[Row]) -> Estimate:
+    """Share of the true fractures that were stated; no answer is none."""
+    broken = [row for row in rows if row.fractured]
+    return proportion(sum(row.stated for row in broken), len(broken))
+
+
+def specificity(rows: Sequence[Row]) -> Estimate:
+    """Share of the answers on unfractured cases that state none."""
+    whole = [row for row in rows if row.fractured is False and row.found is not None]
+    return proportion(sum(not row.stated for row in whole), len(whole))
+
+
+def answered(rows: Sequence[Row]) -> list[Row]:
+    """Those with an answer and a truth; ``detection_area`` numbers them in this order."""
+    return [row for row in rows if row.found is not None and row.fractured is not None]
+
+
+def detection_area(rows: Sequence[Row]) -> Area:
+    """AUC of the probability of a fracture; true are the fractured ones of ``answered``."""
+    probability, truth = _answered(rows)
+    return lambda index: auc(probability[index], truth[index]), truth
+
+
+def failure_area(rows: Sequence[Row]) -> Area:
+    """AUC of low confidence for a wrong answer; true are the wrong ones of ``answered``."""
+    confidence, wrong = _confident(rows)
+    return lambda index: auc(-confidence[index], wrong[index]), wrong
 
 
 def roc_points(rows: Sequence[Row]) -> list[list[float]]:
@@ -103,18 +136,16 @@ def failure(rows: Sequence[Row]) -> Document:
     Confidence is the probability of what was said: p where a fracture is stated, 1 - p where none
     is, 0 where the answer is indeterminate. Wrong is what sensitivity and specificity count so.
     """
-    known = [row for row in rows if row.fractured is not None and row.found is not None]
-    confidence = np.array([_confidence(row) for row in known])
-    wrong = np.array([row.stated is not row.fractured for row in known], dtype=bool)
+    confidence, wrong = _confident(rows)
 
     def area(index: Index) -> float:
         return risk_coverage(confidence[index], wrong[index]).area
 
     curve = risk_coverage(confidence, wrong)
     return {
-        "wrong": proportion(int(wrong.sum()), len(known)).to_json(),
-        "auroc": resampled(lambda i: auc(-confidence[i], wrong[i]), len(known)).to_json(),
-        "aurc": resampled(area, len(known)).to_json(),
+        "wrong": proportion(int(wrong.sum()), len(wrong)).to_json(),
+        "auroc": resampled(failure_area(rows)[0], len(wrong)).to_json(),
+        "aurc": resampled(area, len(wrong)).to_json(),
         "curve": [
             [round(c, 4), round(r, 4)]
             for c, r in zip(curve.coverage.tolist(), curve.risk.tolist(), strict=True)
@@ -132,9 +163,11 @@ def _answered(rows: Sequence[Row]) -> tuple[Any, Any]:
     return np.array([p for p, _ in known], dtype=float), np.array([t for _, t in known], dtype=bool)
 
 
-def _area(rows: Sequence[Row]) -> Estimate:
-    probability, truth = _answered(rows)
-    return resampled(lambda index: auc(probability[index], truth[index]), len(truth))
+def _confident(rows: Sequence[Row]) -> tuple[NDArray[np.float64], Truths]:
+    """(n,) confidence of the answers, and whether they are wrong."""
+    known = answered(rows)
+    confidence = np.array([_confidence(row) for row in known], dtype=float)
+    return confidence, np.array([row.stated is not row.fractured for row in known], dtype=bool)
 
 
 def _kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float:

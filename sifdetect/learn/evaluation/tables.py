@@ -47,6 +47,24 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+def target_table(entries: Iterable[Document]) -> str:
+    """What must be reached and what was, a row a target."""
+    return table(
+        ("", "target", "here", "cases it rests on", "", "best known elsewhere"),
+        (
+            (
+                one["name"],
+                one["target"],
+                said(one["reached"], digits=3),
+                str(one["support"]),
+                one["verdict"],
+                one["elsewhere"] or NONE,
+            )
+            for one in entries
+        ),
+    )
+
+
 def detection_table(groups: Iterable[Document]) -> str:
     """Sensitivity and the like, a row a group."""
     return table(

@@ -24,6 +24,7 @@ from sifdetect.learn.evaluation.scores import calibration_error
 
 Document = dict[str, Any]
 """JSON."""
+Bins = NDArray[np.float64]
 Wanted = Callable[[SeriesScore], bool]
 """Which series count."""
 
@@ -54,30 +55,29 @@ def overlap_table(rows: Sequence[Row], modality: str) -> list[Document]:
 
 def mean_of(rows: Sequence[Row], name: str, figure: str, wanted: Wanted) -> Estimate:
     """The mean of one figure of a structure over all series that count."""
+    return clustered_mean(values_of(rows, name, figure, wanted))
+
+
+def values_of(rows: Sequence[Row], name: str, figure: str, wanted: Wanted) -> list[list[float]]:
+    """For each case one figure of a structure on the series that count."""
     values = []
     for row in rows:
         fits = [one.overlap(name) for one in row.series if wanted(one)]
         found = [getattr(fit, figure) for fit in fits if fit is not None]
         values.append([value for value in found if value is not None])
-    return clustered_mean(values)
+    return values
 
 
 def froc_table(rows: Sequence[Row], lesion: str, modality: str) -> Document | None:
     """The FROC of one lesion on one modality; None where no case was read for it."""
-    found = _marks(rows, lesion, modality)
-    if not found:
+    froc = froc_of(rows, lesion, modality)
+    if froc is None:
         return None
-    froc = Froc.of(
-        THRESHOLDS,
-        [one.instances for one in found],
-        [one.hits for one in found],
-        [one.false for one in found],
-    )
     sensitivity, false = froc.curve()
     return {
         "lesion": lesion,
         "modality": modality,
-        "cases": len(found),
+        "cases": len(froc.instances),
         "instances": int(froc.instances.sum()),
         "sensitivity_at_1": froc.sensitivity_at().to_json(),
         "curve": [
@@ -91,15 +91,26 @@ def froc_table(rows: Sequence[Row], lesion: str, modality: str) -> Document | No
     }
 
 
-def at_threshold(rows: Sequence[Row], lesion: str, modality: str, threshold: float) -> Document:
-    """Sensitivity and false marks a case where the bundle cuts its lesion map."""
+def froc_of(rows: Sequence[Row], lesion: str, modality: str) -> Froc | None:
+    """All marks of one lesion on one modality; None where no case was read for it."""
     found = _marks(rows, lesion, modality)
-    froc = Froc.of(
+    if not found:
+        return None
+    return Froc.of(
         THRESHOLDS,
         [one.instances for one in found],
         [one.hits for one in found],
         [one.false for one in found],
     )
+
+
+def at_threshold(
+    rows: Sequence[Row], lesion: str, modality: str, threshold: float
+) -> Document | None:
+    """Sensitivity and false marks a case where the bundle cuts its lesion map; None as above."""
+    froc = froc_of(rows, lesion, modality)
+    if froc is None:
+        return None
     sensitivity, false = froc.at(threshold)
     return {
         "threshold": threshold,
@@ -110,20 +121,25 @@ def at_threshold(rows: Sequence[Row], lesion: str, modality: str, threshold: flo
 
 def voxel_calibration(rows: Sequence[Row], lesion: str, modality: str) -> list[Document]:
     """Expected calibration error of a lesion's voxels, by region of the sacrum."""
-    found = _marks(rows, lesion, modality)
     table = []
-    for region in REGIONS:
-        bins = np.array([one.bins[region] for one in found], dtype=float)
-        if not len(bins) or not bins[..., 0].sum():
-            continue
-        error = resampled(partial(_error, bins), len(bins))
+    for region, bins in region_bins(rows, lesion, modality).items():
+        error = resampled(partial(error_of, bins), len(bins))
         table.append(
             {"lesion": lesion, "modality": modality, "region": region, "ece": error.to_json()}
         )
     return table
 
 
-def _error(bins: NDArray[np.float64], index: Index) -> float:
+def region_bins(rows: Sequence[Row], lesion: str, modality: str) -> dict[str, Bins]:
+    """By region that has voxels, (n, BINS, 3) reliability tables, one for each case."""
+    found = _marks(rows, lesion, modality)
+    every = {
+        region: np.array([one.bins[region] for one in found], dtype=float) for region in REGIONS
+    }
+    return {region: bins for region, bins in every.items() if len(bins) and bins[..., 0].sum()}
+
+
+def error_of(bins: Bins, index: Index) -> float:
     """Of the voxels of these cases together; bins (n, BINS, 3)."""
     return calibration_error(bins[index].sum(axis=0))
 

@@ -54,6 +54,13 @@ def worst(rows: Sequence[Row], kind: Kind) -> list[Row]:
     return [row for _, row in held[:KEPT]]
 
 
+def bar(rows: Sequence[Row], kind: Kind) -> float:
+    """How bad a case must at least be to be one of the worst; -inf where there is still room."""
+    held = worst(rows, kind)
+    least = kind.badness(held[-1]) if len(held) == KEPT else None
+    return -np.inf if least is None else least
+
+
 def picture(assessed: Assessed, kind: Kind) -> bytes | None:
     """PNG: axial, coronal and sagittal through the place in question; None without an image.
 
