@@ -98,6 +98,7 @@ def _about(rows: Sequence[Row]) -> Document:
     profiles = sorted({row.about.profile or "unnamed" for row in rows})
     return {
         "cases": len(rows),
+        "shifted": sum(row.about.shifted for row in rows),
         "seeds": {"first": seeds[0], "last": seeds[-1], "n": len(seeds)} if seeds else None,
         "profiles": {
             name: sum((row.about.profile or "unnamed") == name for row in rows) for name in profiles

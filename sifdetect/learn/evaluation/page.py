@@ -68,7 +68,7 @@ def _head(head: Document) -> str:
     profiles = ", ".join(f"{name} ({count})" for name, count in head["profiles"].items())
     seeds = head["seeds"]
     facts = {
-        "cases": str(head["cases"]),
+        "cases": f"{head['cases']}, of them {head['shifted']} unlike those of training",
         "seeds": f"{seeds['first']} to {seeds['last']} ({seeds['n']})" if seeds else tables.NONE,
         "profiles": profiles,
         "truth by": ", ".join(head["truth_by"]),

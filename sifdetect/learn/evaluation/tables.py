@@ -50,7 +50,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def target_table(entries: Iterable[Document]) -> str:
     """What must be reached and what was, a row a target."""
     return table(
-        ("", "target", "here", "cases it rests on", "", "best known elsewhere"),
+        ("", "target", "here", "cases it rests on", "verdict", "best known elsewhere"),
         (
             (
                 one["name"],
