@@ -23,6 +23,7 @@ from sifdetect.dicom.page import (
     Color,
     Page,
 )
+from sifdetect.dicom.progress import is_worse, progress
 from sifdetect.dicom.provenance import MANUFACTURER, finish, header_of, moment_of
 from sifdetect.dicom.read import DicomSeries, DicomStudy
 from sifdetect.dicom.reformat import pictures
@@ -253,6 +254,7 @@ def _coverage(page: Page, findings: StudyFindings, top: int) -> None:
 def _notes(page: Page, findings: StudyFindings, top: int) -> None:
     """What else the reader must know, and which series the answer rests on."""
     left, right, bottom = 376, SIZE - _EDGE, _FOOT - 4
+    since = [(text, AMBER if is_worse(text) else TEXT) for text in progress(findings.comparison)]
     advice = [(text, AMBER) for text in sentences.recommendations(findings)]
     notes = [(text, TEXT) for text in sentences.notes(findings)]
     unseen = sentences.unseen(findings)
@@ -261,7 +263,11 @@ def _notes(page: Page, findings: StudyFindings, top: int) -> None:
     used = [(_series(s), MUTED) for s in findings.sources if s.used]
     unused = [(_series(s), MUTED) for s in findings.sources if not s.used]
     y = top
-    for title, lines in (("What to know", [*advice, *notes]), ("Series", [*used, *unused])):
+    for title, lines in (
+        ("Since the earlier study", since),
+        ("What to know", [*advice, *notes]),
+        ("Series", [*used, *unused]),
+    ):
         if lines and y + 25 < bottom - 18:
             page.text((left, y), title, size=16)
             y += 25
