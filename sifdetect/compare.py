@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import Modality, SacralLevel, Side
@@ -23,22 +24,21 @@ APART_MM = 5.0
 """Voxels of two dates that come no closer than this are two findings: 3 mm may lie in the
 registration, and 2 mm, two voxels, in the outlines."""
 
-REPEAT_SHARE = 0.4
-"""Volumes of edema, line or sclerosis that differ by less than this share of the larger one are
-called unchanged: see docs/rules.md for the repeated examinations that it comes from."""
+REPEAT_SHARE = {"edema": 0.3, "line": 0.7, "sclerosis": 0.7}
+"""Volumes that differ by less than this share of the larger one are called unchanged. Three
+synthetic patients were examined three times each, with other noise and in another position
+(docs/rules.md): edema of over 20 ml came out up to 24 % apart, lines on CT up to 65 %."""
 
-REPEAT_MM3 = 1000.0
-"""Nor does a smaller difference of edema or sclerosis count: it is their least size."""
+REPEAT_MM3 = {"edema": 3000.0, "line": 2000.0, "sclerosis": 4500.0}
+"""Nor do smaller differences count: the largest between those examinations were 3.0 ml of edema
+(below 20 ml), 2.0 ml of line, and 4.3 ml of sclerosis beside a line."""
 
-REPEAT_LINE_MM3 = 300.0
-"""The same for a line: a sheet of 10 × 20 mm and 1.5 mm thick."""
-
-REPEAT_LENGTH_MM = 12.0
-"""The same for the length of a line."""
+REPEAT_LENGTH_MM = 25.0
+"""The same for the length of a line on CT: 23 mm. On MR one line came out 32 and 77 mm long; there
+its length is not compared."""
 
 SIDES = (Side.RIGHT, Side.LEFT, Side.MIDLINE)
 _LINES = (Basis.LINE, Basis.LINE_AND_EDEMA)
-_PLACE = {Side.RIGHT: "right ala", Side.LEFT: "left ala", Side.MIDLINE: "midline"}
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _both(pair: _Pair, now: Fracture, prior: Fracture) -> FindingChange:
     if ct and prior.basis in _LINES and now.basis is Basis.SCLEROSIS:
         reason = "the line is no longer seen, a band of sclerosis is left"
         return replace(known, change=Change.HEALED, reason=reason)
-    told = [one for one in (_volumes(now, prior), _lengths(now, prior)) if one is not None]
+    told = [one for one in (_volumes(now, prior), ct and _lengths(now, prior)) if one]
     if not told:
         reason = f"seen on both dates; {prior.basis.value} before, {now.basis.value} now"
         return replace(known, reason=reason)
@@ -193,8 +193,7 @@ def _volumes(now: Fracture, prior: Fracture) -> tuple[Change, str] | None:
     if measures is None:
         return None
     name, volume, before = measures
-    least = REPEAT_LINE_MM3 if name == "line" else REPEAT_MM3
-    limit = max(least, REPEAT_SHARE * max(volume, before))
+    limit = max(REPEAT_MM3[name], REPEAT_SHARE[name] * max(volume, before))
     text = f"{name} {before / 1000:.1f} ml before, {volume / 1000:.1f} ml now"
     return _changed(volume - before, limit), text
 
@@ -285,8 +284,8 @@ def _together(pair: _Pair, now: Fracture, prior: Fracture) -> tuple[float | None
     return gap, _dice(here, mine, points, there.grid.voxel_volume_mm3)
 
 
-def _dice(here: LabelMap, mine: Floats, points: Floats, voxel_mm3: float) -> float:
-    number = here.values[tuple(mine[0].astype(int))]
+def _dice(here: LabelMap, mine: NDArray[np.int64], points: Floats, voxel_mm3: float) -> float:
+    number = here.values[tuple(mine[0])]
     index = np.rint(here.grid.mm_to_index(points)).astype(int)
     inside = ((index >= 0) & (index < here.grid.shape)).all(axis=1)
     common = (here.values[tuple(index[inside].T)] == number).sum() * voxel_mm3

@@ -23,9 +23,10 @@ from sifdetect.localize import Localization, localize
 from sifdetect.measure import measure
 from sifdetect.measurements import withheld
 from sifdetect.readings import Reading, join, laid_over, telling
-from sifdetect.register import Fit, moved
+from sifdetect.register import Fit
 from sifdetect.segment import Roles, choose_roles, segment
 from sifdetect.study import Analysis, Series, SeriesLabels, Study
+from sifdetect.surface import inverse, moved
 from sifdetect.transfer import marked, transferred
 from sifdetect.view import coverage
 from sifdetect.volume import Grid, LabelMap, SacralFrame, Segmentation, Volume
@@ -251,7 +252,7 @@ def _labels(reading: Reading, fit: Fit | None, reported: Reading) -> Iterator[Se
     found: LabelMap | None = reported.measurements.components
     if reading is not reported:
         known = fit is not None and fit.registration.accepted
-        found = moved(found, np.linalg.inv(fit.matrix)) if known and fit and found else None
+        found = moved(found, inverse(fit.matrix)) if known and fit and found else None
     for one in reading.used:
         grid = one.volume.grid
         yield SeriesLabels(

@@ -13,9 +13,10 @@ from sifdetect.dicom.identity import Identity
 from sifdetect.errors import InputError, UnsuitablePrior
 from sifdetect.findings import SeriesEvidence, StudyFindings, Warning
 from sifdetect.measurements import UNCERTAIN
-from sifdetect.register import MAX_RESIDUAL_MM, Bone, Fit, register
+from sifdetect.register import MAX_RESIDUAL_MM, Fit, register
 from sifdetect.rules import COMPLETE
 from sifdetect.study import Analysis, Region
+from sifdetect.surface import Bone
 
 NOT_COMPARED = "prior-not-compared"
 

@@ -25,10 +25,11 @@ from sifdetect.findings import (
     SeriesEvidence,
     Warning,
 )
-from sifdetect.measurements import Measurements
-from sifdetect.register import MAX_RESIDUAL_MM, Bone, Fit, applied, register, residual_mm
+from sifdetect.measurements import UNCERTAIN, Measurements
+from sifdetect.register import MAX_RESIDUAL_MM, Fit, register, residual_mm
 from sifdetect.rules import COMPLETE
 from sifdetect.study import Region, Series
+from sifdetect.surface import Bone, applied
 from sifdetect.volume import Floats, Segmentation
 
 TOGETHER_MM = 5.0
@@ -61,6 +62,12 @@ class Reading:
     def of(self, side: Side) -> Fracture | None:
         """The finding on a side."""
         return next((one for one in self.measurements.fractures if one.side is side), None)
+
+    def clear(self, side: Side) -> bool:
+        """True where nothing was seen on a side, not even what is too uncertain to be stated."""
+        others = self.measurements.other_findings
+        doubt = any(one.kind == UNCERTAIN and one.side is side for one in others)
+        return self.of(side) is None and not doubt
 
     def evidence(self, registration: Registration | None = None) -> SeriesEvidence:
         """What this modality says by itself."""
@@ -160,10 +167,10 @@ def _difference(ct: Reading, mr: Reading, side: Side, meet: bool | None) -> tupl
     """Code and text of what CT and MR say differently of one side; empty where they agree."""
     on_ct, on_mr = ct.of(side), mr.of(side)
     if on_mr is not None and on_ct is None and on_mr.basis in _EDEMA:
-        if _covers(ct, on_mr):
+        if ct.clear(side) and _covers(ct, on_mr):
             return "ct-occult", "marrow edema on MR, no line on CT (CT-occult)"
     elif on_ct is not None and on_mr is None and mr.measurements.fluid_sensitive:
-        if _covers(mr, on_ct):
+        if mr.clear(side) and _covers(mr, on_ct):
             line = on_ct.basis is Basis.LINE
             seen = "a line" if line else "a band of sclerosis"
             meant = "old, or no fracture" if line else "old"

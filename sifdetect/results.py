@@ -14,7 +14,7 @@ from sifdetect.dicom.nifti import read_label_map
 from sifdetect.errors import UnreadableInput, UnsuitablePrior
 from sifdetect.findings import Basis, Fracture, SeriesEvidence, StudyFindings, from_json
 from sifdetect.prior import Examination, Scan, shown, version_of
-from sifdetect.register import Bone
+from sifdetect.surface import Bone
 from sifdetect.volume import LabelMap
 
 FILE = "findings.json"

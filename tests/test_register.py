@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sifdetect.anatomy import SACRUM_LABELS
-from sifdetect.register import MAX_RESIDUAL_MM, Bone, applied, moved, register, residual_mm
+from sifdetect.register import MAX_RESIDUAL_MM, register, residual_mm
+from sifdetect.surface import Bone, applied, moved
 from sifdetect.volume import LabelMap, SacralFrame
 from tests.phantoms import Phantom, oblique_frame, straight_frame
 
