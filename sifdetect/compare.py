@@ -134,20 +134,20 @@ def _side(pair: _Pair) -> Iterator[FindingChange]:
 
 
 def _appeared(pair: _Pair, now: Fracture) -> FindingChange:
-    why = _blind(pair.prior, now, pair.now) or _doubt(pair.prior, pair.side)
+    why = _blind(pair.prior, now, pair.now) or _doubt(pair.prior)
     change = Change.NOT_COMPARED if why else Change.NEW
     name, volume = _own(now)
-    reason = f"the prior could not show it: {why}" if why else "not there before"
+    reason = f"whether it was there before is not known: {why}" if why else "not there before"
     return FindingChange(
         side=pair.side, change=change, id=now.id, measure=name, volume_mm3=volume, reason=reason
     )
 
 
 def _vanished(pair: _Pair, prior: Fracture) -> FindingChange:
-    why = _blind(pair.now, prior, pair.prior) or _doubt(pair.now, pair.side)
+    why = _blind(pair.now, prior, pair.prior) or _doubt(pair.now)
     change = Change.NOT_COMPARED if why else Change.HEALED
     name, volume = _own(prior)
-    reason = f"this study could not show it: {why}" if why else "no longer seen"
+    reason = f"whether it is still there is not known: {why}" if why else "no longer seen"
     return FindingChange(
         side=pair.side,
         change=change,
@@ -254,8 +254,9 @@ def _blind(scan: Dated, fracture: Fracture, other: Dated) -> str:
     return ""
 
 
-def _doubt(scan: Dated, side: Side) -> str:
-    return "an uncertain finding lies there" if side in scan.uncertain else ""
+def _doubt(scan: Dated) -> str:
+    """A scan with an uncertain finding states none at all, wherever another one may lie."""
+    return "what it shows was too uncertain to be stated" if scan.uncertain else ""
 
 
 def _cut(pair: _Pair, now: Fracture, prior: Fracture) -> str:

@@ -224,7 +224,7 @@ def _findings(
 ) -> StudyFindings:
     first, stated = pairs[0][0], pairs[0][0].classification
     joined = join(first, pairs[1:])
-    apart = [one.evidence(fit and fit.registration) for one, fit in pairs]
+    apart = [one.evidence(None if fit is None else fit.registration) for one, fit in pairs]
     return StudyFindings(
         study_instance_uid=study.study_instance_uid,
         presence=stated.presence,

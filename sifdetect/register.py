@@ -120,20 +120,21 @@ def _refined(moving: Bone, fixed: Bone, start: Floats) -> Floats:
     here, here_seen = _images(fixed, np.eye(4), fixed.distance)
     there, there_seen = _images(moving, start, moving.placed(start))
     centre = fixed.centre_mm
-    method: Any = sitk.ImageRegistrationMethod()  # SimpleITK has no types
+    itk: Any = sitk  # SimpleITK has no types
+    method = itk.ImageRegistrationMethod()
     method.SetMetricAsMeanSquares()
     method.SetMetricFixedMask(here_seen)
     method.SetMetricMovingMask(there_seen)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(_SHARE, seed=1)
-    method.SetInterpolator(sitk.sitkLinear)
+    method.SetInterpolator(itk.sitkLinear)
     method.MetricUseFixedImageGradientFilterOff()  # distances are smooth as they are
     method.MetricUseMovingImageGradientFilterOff()
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=1.0, minStep=1e-3, numberOfIterations=60, relaxationFactor=0.6
     )
     method.SetOptimizerScalesFromPhysicalShift()
-    turn: Any = sitk.Euler3DTransform()
+    turn = itk.Euler3DTransform()
     turn.SetCenter(centre.tolist())
     method.SetInitialTransform(turn, inPlace=True)
     method.SetGlobalDefaultNumberOfThreads(1)

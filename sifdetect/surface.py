@@ -151,4 +151,4 @@ def _signed_mm(mask: NDArray[np.bool_]) -> Floats:
     inside = ndimage.distance_transform_edt(mask, sampling=SPACING_MM)
     signed = outside - inside
     signed -= np.sign(signed) * SPACING_MM / 2
-    return np.clip(signed, -REACH_MM, REACH_MM).astype(np.float64)
+    return np.asarray(np.clip(signed, -REACH_MM, REACH_MM), dtype=np.float64)

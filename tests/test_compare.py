@@ -149,8 +149,8 @@ def test_what_was_out_of_view_is_neither_new_nor_healed(cut: str) -> None:
 
 
 def test_a_finding_too_uncertain_to_be_stated_is_not_healed() -> None:
-    """It may be there still."""
-    now = replace(edema(), uncertain=frozenset({Side.RIGHT}))
+    """It may be there still; nor is another one, as nothing at all is stated of such a scan."""
+    now = replace(edema(), uncertain=frozenset({Side.LEFT}))
     assert stated(compare(now, edema(Side.RIGHT), STILL)) == [(Side.RIGHT, Change.NOT_COMPARED)]
 
 

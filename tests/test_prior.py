@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -14,37 +16,48 @@ import pytest
 
 from sifdetect import app
 from sifdetect.anatomy import Side
-from sifdetect.app import Options, analyze_to_folder, compare_studies
+from sifdetect.app import analyze_to_folder, compare_studies
 from sifdetect.changes import Change
 from sifdetect.cli import main
 from sifdetect.dicom.identity import Identity
 from sifdetect.dicom.write import SeriesHeader, write_series
-from sifdetect.errors import UnreadableInput, UnsuitablePrior
-from sifdetect.findings import from_json, to_json
+from sifdetect.errors import InputError, UnreadableInput, UnsuitablePrior
+from sifdetect.findings import from_json
+from sifdetect.followup import read_prior
+from sifdetect.prior import without_comparison
 from sifdetect.volume import Grid, Volume
 from tests.bundles import LINE, PaintedModels, Painting
 from tests.test_pipeline import CENTER, axial, broken_on_the_left, empty
 
 MOVED_MM = np.array([9.0, -6.0, 14.0])
-Write = Callable[..., Path]
+FIRST = "New contralateral finding in the left ala, opposite the earlier one on the right."
 
 
-@pytest.fixture(autouse=True)
-def _painted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def _painted() -> Iterator[None]:
     """Every analysis in this module reads painted scans."""
-    monkeypatch.setattr(app, "load_models", lambda options: PaintedModels())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "load_models", lambda options: PaintedModels())
+        yield
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Writes a volume as a study of its own; gives its folder."""
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory, _painted: None) -> dict[str, Path]:
+    """Results of two dates: the right ala in January, both in April, on another table."""
+    home = tmp_path_factory.mktemp("dates")
+    write(right_before(), home / "images", "prior", "20260105")
+    write(both_now(), home / "images", "now", "20260406")
+    folders = {}
+    for name in ("prior", "now"):
+        images, outputs = home / "images" / name, ("sr", "nifti")
+        (done,) = analyze_to_folder([images], home / "results", outputs=outputs)
+        folders[name] = done.folder
+    return folders | {"images": home / "images"}
 
-    def written(volume: Volume, name: str, day: str, patient: str = "P-1") -> Path:
-        header = SeriesHeader(seed=name, patient_id=patient, date=day)
-        write_series(volume, tmp_path / name, header=header)
-        return tmp_path / name
 
-    return written
+def write(volume: Volume, home: Path, name: str, day: str) -> None:
+    """The volume as a study of its own."""
+    write_series(volume, home / name, header=SeriesHeader(seed=name, patient_id="P-1", date=day))
 
 
 def elsewhere(grid: Grid) -> Grid:
@@ -54,13 +67,8 @@ def elsewhere(grid: Grid) -> Grid:
     return Grid(grid.shape, affine, "1.77")
 
 
-def intact() -> Volume:
-    """A sacrum without a line, on another day's table."""
-    return Painting(elsewhere(axial()), CENTER + MOVED_MM).volume()
-
-
 def right_before() -> Volume:
-    """The same with a line in the right ala."""
+    """A line in the right ala."""
     painting = Painting(elsewhere(axial()), CENTER + MOVED_MM)
     return painting.paint((-37, -12, -20), (-33, 12, 40), LINE).volume()
 
@@ -71,159 +79,156 @@ def both_now() -> Volume:
     return painting.paint((-37, -12, -20), (-33, 12, 40), LINE).volume()
 
 
-def test_a_new_contralateral_ala_is_said_first_everywhere(tmp_path: Path, write: Write) -> None:
-    """In the findings, the report, the summary's own headline and on the terminal."""
-    prior = write(right_before(), "prior", "20260105")
-    now = write(both_now(), "now", "20260406")
-    (done,) = analyze_to_folder([now], tmp_path / "out", options=Options(prior=(prior,)))
-    assert done.findings is not None
-    told = done.findings.comparison
-    assert told is not None
+def copied(folder: Path, to: Path, *names: str) -> Path:
+    """A results folder, or some files of it."""
+    shutil.copytree(folder, to)
+    for path in to.iterdir():
+        if names and path.name not in names:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return to
+
+
+def test_a_new_contralateral_ala_is_found_after_registration(analysed: dict[str, Path]) -> None:
+    """The left one first; the right one overlaps itself although the table has moved."""
+    told = compare_studies([analysed["now"]], [analysed["prior"]])
     assert told.new_contralateral == (Side.LEFT,)
     assert [(one.side, one.change) for one in told.changes] == [
         (Side.LEFT, Change.NEW),
         (Side.RIGHT, Change.UNCHANGED),
     ]
-    assert (told.prior_date, told.days) == ("2026-01-05", 91)
+    assert (told.prior_date, told.days, told.limits) == ("2026-01-05", 91, ())
     assert told.registration is not None
     assert told.registration.accepted
     assert told.registration.shift_mm == pytest.approx(np.linalg.norm(MOVED_MM), abs=1.5)
-    report = pydicom.dcmread(done.folder / "sr.dcm").to_json()
-    first = "New contralateral finding in the left ala, opposite the earlier one on the right."
-    assert first in report
-    assert report.index(first) < report.index("like a sacral insufficiency")
-    assert from_json(json.loads((done.folder / "findings.json").read_text())) == done.findings
+    assert told.changes[1].overlap is not None
+    assert told.changes[1].overlap > 0.7
 
 
-def test_what_was_written_before_can_be_the_prior(tmp_path: Path, write: Write) -> None:
-    """A results folder: its findings, whose they are from its SR, its labels to register by."""
-    prior = write(right_before(), "prior", "20260105")
-    outputs = ("sr", "nifti")
-    (before,) = analyze_to_folder([prior], tmp_path / "out", outputs=outputs)
-    now = write(both_now(), "now", "20260406")
-    told = compare_studies([now], [before.folder])
+@pytest.mark.slow
+def test_analyze_says_it_first_everywhere(
+    analysed: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From images of both dates: in the findings, the report and on the terminal."""
+    now, prior = (str(analysed["images"] / name) for name in ("now", "prior"))
+    assert main(["analyze", now, "--prior", prior, "-o", str(tmp_path / "out"), "-q"]) == 0
+    assert FIRST.removesuffix(", opposite the earlier one on the right.") in capsys.readouterr().out
+    (folder,) = (tmp_path / "out").iterdir()
+    told = from_json(json.loads((folder / "findings.json").read_text())).comparison
+    assert told is not None
     assert told.new_contralateral == (Side.LEFT,)
-    assert (told.days, told.limits) == (91, ())
-    assert told.registration is not None
-    assert told.registration.accepted
-    (right,) = (one for one in told.changes if one.side is Side.RIGHT)
-    assert right.change is Change.UNCHANGED
-    assert right.overlap is not None
-    assert right.overlap > 0.7
+    report = pydicom.dcmread(folder / "sr.dcm")
+    texts = [str(one.value) for one in report.iterall() if one.keyword == "TextValue"]
+    assert any(text.startswith(FIRST) for text in texts)
+    alone = pydicom.dcmread(analysed["now"] / "sr.dcm")
+    assert report.SOPInstanceUID != alone.SOPInstanceUID
 
 
 def test_findings_alone_are_compared_side_by_side_and_it_is_said(
-    tmp_path: Path, write: Write
+    analysed: dict[str, Path], tmp_path: Path
 ) -> None:
     """Without labels and result objects neither place nor patient can be checked."""
-    prior = write(right_before(), "prior", "20260105")
-    (before,) = analyze_to_folder([prior], tmp_path / "out", outputs=())
-    told = compare_studies([write(both_now(), "now", "20260406")], [before.files[0]])
+    prior = copied(analysed["prior"], tmp_path / "prior", "findings.json")
+    told = compare_studies([analysed["now"]], [prior / "findings.json"])
     assert told.new_contralateral == (Side.LEFT,)
-    assert told.registration is None
+    assert (told.registration, told.days) == (None, None)
     said = " ".join(told.limits)
     assert "one patient could not be checked" in said
+    assert "which study is the earlier one could not be checked" in said
     assert "no labels" in said
 
 
-def test_another_patient_is_refused_before_anything_is_written(
-    tmp_path: Path, write: Write, capsys: pytest.CaptureFixture[str]
+def test_findings_of_another_version_say_so(analysed: dict[str, Path], tmp_path: Path) -> None:
+    """Two versions may outline one finding differently."""
+    prior = copied(analysed["prior"], tmp_path / "prior")
+    document = json.loads((prior / "findings.json").read_text())
+    document["algorithm"]["version"] = "0.0.9"
+    (prior / "findings.json").write_text(json.dumps(document))
+    (said,) = compare_studies([analysed["now"]], [prior]).limits
+    assert "another version" in said
+
+
+def test_another_patient_is_refused_in_one_sentence(
+    analysed: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One sentence, the input's exit code, and no folder."""
-    prior = write(right_before(), "prior", "20260105", "P-2")
-    now = write(both_now(), "now", "20260406")
-    out = tmp_path / "out"
-    assert main(["analyze", str(now), "--prior", str(prior), "-o", str(out), "-q"]) == 4
+    """The input's exit code, nobody's ID on the terminal, and nothing written."""
+    prior = copied(analysed["prior"], tmp_path / "prior")
+    report = pydicom.dcmread(prior / "sr.dcm")
+    report.PatientID = "P-2"
+    report.save_as(prior / "sr.dcm")
+    now, out = str(analysed["images"] / "now"), tmp_path / "out"
+    assert main(["analyze", now, "--prior", str(prior), "-o", str(out), "-q"]) == 4
     said = capsys.readouterr().err
     assert "is of another patient" in said
     assert "P-2" not in said
     assert not out.exists()
 
 
-def test_a_prior_that_is_newer_is_refused(write: Write) -> None:
+def test_a_prior_that_is_newer_is_refused(analysed: dict[str, Path]) -> None:
     """The two were given in the wrong order."""
-    older, newer = write(intact(), "a", "20260105"), write(both_now(), "b", "20260406")
     with pytest.raises(UnsuitablePrior, match=r"2026-04-06 is newer than .* 2026-01-05"):
-        compare_studies([older], [newer])
+        compare_studies([analysed["prior"]], [analysed["now"]])
 
 
-def test_a_study_is_not_its_own_prior(write: Write) -> None:
+def test_a_study_is_not_its_own_prior(analysed: dict[str, Path]) -> None:
     """The same folder twice."""
-    now = write(both_now(), "now", "20260406")
     with pytest.raises(UnsuitablePrior, match="is the study itself"):
-        compare_studies([now], [now])
+        compare_studies([analysed["now"]], [analysed["now"]])
 
 
-def test_two_studies_as_prior_are_refused(tmp_path: Path, write: Write) -> None:
+def test_two_studies_as_prior_are_refused(analysed: dict[str, Path]) -> None:
     """Which of them is meant cannot be told."""
-    write(intact(), "old/a", "20250105")
-    write(right_before(), "old/b", "20260105")
-    now = write(both_now(), "now", "20260406")
     with pytest.raises(UnsuitablePrior, match="2 studies lie in"):
-        compare_studies([now], [tmp_path / "old"])
+        compare_studies([analysed["now"]], [analysed["images"]])
 
 
-def test_a_prior_without_a_sacrum_costs_the_comparison_alone(
-    tmp_path: Path, write: Write, capsys: pytest.CaptureFixture[str]
+def test_a_prior_without_a_sacrum_has_nothing_to_compare(
+    analysed: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The study is still reported, with the reason; compare has nothing to say and refuses."""
-    prior, now = write(empty(), "prior", "20260105"), write(both_now(), "now", "20260406")
-    (done,) = analyze_to_folder([now], tmp_path / "out", options=Options(prior=(prior,)))
-    assert done.findings is not None
-    assert done.findings.comparison is None
-    (warning,) = (one for one in done.findings.warnings if one.code == "prior-not-compared")
-    assert "could not be assessed (No sacrum in the field of view" in warning.text
-    assert main(["compare", str(now), str(prior)]) == 4
+    """``compare`` refuses; a study beside it is still reported, with the reason."""
+    write(empty(), tmp_path, "chest", "20260105")
+    assert main(["compare", str(analysed["now"]), str(tmp_path / "chest")]) == 4
     assert "No sacrum in the field of view" in capsys.readouterr().err
+    given = {"modality": None, "weightings": ()}
+    lost = read_prior([tmp_path / "chest"], PaintedModels(), **given)
+    assert isinstance(lost, InputError)
+    before = from_json(json.loads((analysed["now"] / "findings.json").read_text()))
+    after = without_comparison(before, lost)
+    assert after.warnings[-1].code == "prior-not-compared"
+    assert "could not be assessed (No sacrum in the field of view" in after.warnings[-1].text
 
 
-def test_nothing_in_common_is_said(write: Write) -> None:
-    """A prior that ends in S2: what lies below was not there to be compared."""
-    short = axial(slices=24, low_mm=5.0)
-    painting = Painting(short, CENTER).paint((33, -12, 5), (37, 12, 40), LINE)
-    prior, now = (
-        write(painting.volume(), "prior", "20260105"),
-        write(both_now(), "now", "20260406"),
-    )
-    told = compare_studies([now], [prior])
+def test_what_was_not_in_view_is_not_compared(analysed: dict[str, Path], tmp_path: Path) -> None:
+    """A prior that ended in S1: nothing in common but a part, and that is said."""
+    prior = copied(analysed["prior"], tmp_path / "prior")
+    document = json.loads((prior / "findings.json").read_text())
+    document["coverage"]["by_level"] = {"S1": 0.7, "S2": 0.0}
+    document["fractures"] = []
+    (prior / "findings.json").write_text(json.dumps(document))
+    told = compare_studies([analysed["now"]], [prior])
     assert {one.change for one in told.changes} == {Change.NOT_COMPARED}
     assert any("not wholly in view on both dates" in limit for limit in told.limits)
 
 
-def test_what_is_no_findings_file_is_refused(tmp_path: Path, write: Write) -> None:
+def test_what_is_no_findings_file_is_refused(analysed: dict[str, Path], tmp_path: Path) -> None:
     """Damaged, of another schema, or not there."""
-    now = write(both_now(), "now", "20260406")
     for content in ("{", "[]", '{"schema_version": 9}'):
         (tmp_path / "findings.json").write_text(content)
         with pytest.raises(UnreadableInput, match="holds no findings that can be read"):
-            compare_studies([now], [tmp_path / "findings.json"])
+            compare_studies([analysed["now"]], [tmp_path])
     with pytest.raises(UnreadableInput, match="does not exist"):
-        compare_studies([now], [tmp_path / "none.json"])
+        compare_studies([analysed["now"]], [tmp_path / "none.json"])
 
 
 def test_the_command_prints_what_has_changed(
-    write: Write, capsys: pytest.CaptureFixture[str]
+    analysed: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The new ala in the first line; with --json the comparison of the findings' schema."""
-    prior, now = write(right_before(), "a", "20260105"), write(both_now(), "b", "20260406")
-    assert main(["compare", str(now), str(prior)]) == 0
+    now, prior = str(analysed["now"]), str(analysed["prior"])
+    assert main(["compare", now, prior]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("New contralateral finding in the left ala")
-    assert lines[1] == "Compared with the CT study of 2026-01-05 (91 days earlier)."
-    assert main(["compare", str(now), str(prior), "--json"]) == 0
+    assert lines[:2] == [FIRST, "Compared with the CT study of 2026-01-05 (91 days earlier)."]
+    assert main(["compare", now, prior, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["new_contralateral"] == ["left"]
-
-
-def test_a_comparison_makes_another_report(tmp_path: Path, write: Write) -> None:
-    """With and without a prior the report says different things: its UID must differ."""
-    prior, now = write(right_before(), "a", "20260105"), write(both_now(), "b", "20260406")
-    uids = set()
-    for options in (Options(), Options(prior=(prior,))):
-        (done,) = analyze_to_folder([now], tmp_path / "out", outputs=("sr",), options=options)
-        assert done.findings is not None
-        assert (to_json(done.findings)["comparison"] is None) == (not options.prior)
-        uids.add(pydicom.dcmread(done.folder / "sr.dcm").SOPInstanceUID)
-    assert len(uids) == 2
 
 
 @pytest.mark.parametrize(
@@ -237,7 +242,7 @@ def test_a_comparison_makes_another_report(tmp_path: Path, write: Write) -> None
         ({"patient_id": "", "name": ""}, None),
     ],
 )
-def test_one_patient_is_told_from_another(changes: dict[str, str], same: bool | None) -> None:
+def test_one_patient_is_told_from_another(changes: dict[str, Any], same: bool | None) -> None:
     """By ID within one issuer, by date of birth, else by name and date of birth."""
     one = Identity("P-1", "HERE", "DOEJANE", "19440203", date(2026, 1, 5))
     assert one.same_patient(replace(one, **changes)) is same
