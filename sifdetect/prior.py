@@ -186,16 +186,18 @@ def _scan_limits(here: Scan, there: Scan, fit: Fit | None, *, first: Scan) -> li
     elif now.modality is Modality.MR and now.fluid_sensitive is not then.fluid_sensitive:
         limits.append("only one of the two has a fat-suppressed series: extent is not compared")
     if here.bone is None or there.bone is None:
-        limits.append("no labels of the prior sacrum are at hand: compared side by side alone")
+        limits.append(
+            "no labels of the prior sacrum are at hand: compared ala by ala, not in place"
+        )
     elif fit is None:
         limits.append(
             "the two scans share too little of the sacrum to be laid over each other:"
-            " compared side by side alone"
+            " compared ala by ala, not in place"
         )
     elif not fit.registration.accepted:
         limits.append(
             f"the two sacra lie {fit.registration.residual_mm:.1f} mm apart after registration,"
-            f" more than {MAX_RESIDUAL_MM:.0f} mm: compared side by side alone"
+            f" more than {MAX_RESIDUAL_MM:.0f} mm: compared ala by ala, not in place"
         )
     both = [
         level.name

@@ -166,6 +166,18 @@ def test_edema_elsewhere_in_the_same_ala_is_another_finding() -> None:
     assert len(compare(lower, upper)) == 1
 
 
+def test_a_new_contralateral_ala_goes_before_what_is_new_elsewhere() -> None:
+    """Right S1 before; right S3 and left now: the left one is said first all the same."""
+    prior = dated(Phantom().ball(LesionBit.EDEMA, (-40.0, -8.0, 32.0), 9.0))
+    now = Phantom().ball(LesionBit.EDEMA, (-40.0, -8.0, -24.0), 9.0)
+    changes = compare(dated(now.edema(Side.LEFT, 0.1, 1.9)), prior, STILL)
+    assert stated(changes) == [
+        (Side.LEFT, Change.NEW),
+        (Side.RIGHT, Change.NEW),
+        (Side.RIGHT, Change.HEALED),
+    ]
+
+
 def test_a_shift_within_what_registration_leaves_makes_no_new_finding() -> None:
     """The same finding moved by APART_MM less a voxel is still the same."""
     moved = STILL.copy()

@@ -101,7 +101,7 @@ def test_a_new_contralateral_ala_is_found_after_registration(analysed: dict[str,
     assert told.registration.accepted
     assert told.registration.shift_mm == pytest.approx(np.linalg.norm(MOVED_MM), abs=1.5)
     assert told.changes[1].overlap is not None
-    assert told.changes[1].overlap > 0.7
+    assert told.changes[1].overlap > 0.3  # a line 4 mm wide; slices are 2.5 mm apart
 
 
 @pytest.mark.slow
@@ -188,8 +188,7 @@ def test_a_prior_without_a_sacrum_has_nothing_to_compare(
     write(empty(), tmp_path, "chest", "20260105")
     assert main(["compare", str(analysed["now"]), str(tmp_path / "chest")]) == 4
     assert "No sacrum in the field of view" in capsys.readouterr().err
-    given = {"modality": None, "weightings": ()}
-    lost = read_prior([tmp_path / "chest"], PaintedModels(), **given)
+    lost = read_prior([tmp_path / "chest"], PaintedModels(), modality=None, weightings=())
     assert isinstance(lost, InputError)
     before = from_json(json.loads((analysed["now"] / "findings.json").read_text()))
     after = without_comparison(before, lost)

@@ -117,11 +117,11 @@ def _show(findings: StudyFindings, options: argparse.Namespace) -> None:
         f"{findings.study_instance_uid}: {findings.presence.value},"
         f" probability {findings.probability:.2f}, {seen:.0%} of the sacrum in view"
     ]
+    said += [f"  {text}" for text in progress(findings.comparison)]
     said += [
         f"  {one.id}: {one.side.value}, {', '.join(level.name for level in one.levels)},"
         f" {one.basis.value}, {one.volume_mm3 / 1000:.1f} ml"
         for one in findings.fractures
     ]
-    said += [f"  {text}" for text in progress(findings.comparison)]
     said += [f"  {one.text}" for one in findings.warnings]
     print("\n".join(said))
