@@ -7,14 +7,15 @@ import json
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from sifdetect.anatomy import Modality, MrWeighting
-from sifdetect.dicom.nifti import read_nifti, write_labels
-from sifdetect.dicom.read import DicomSeries, DicomStudy, iter_studies
+from sifdetect.changes import Comparison
+from sifdetect.dicom.nifti import write_labels
+from sifdetect.dicom.read import DicomSeries, DicomStudy
 from sifdetect.dicom.seg import encode_seg
 from sifdetect.dicom.sr import encode_sr
 from sifdetect.dicom.summary import encode_summary
@@ -23,8 +24,10 @@ from sifdetect.engine import Engine, Models
 from sifdetect.errors import InputError, SifdetectError, UsageError
 from sifdetect.findings import StudyFindings, Warning, to_json
 from sifdetect.folder import whole
-from sifdetect.pipeline import analyze_study
-from sifdetect.study import Analysis, SeriesLabels, Study
+from sifdetect.followup import Earlier, analyzed, read_examination, read_prior, require
+from sifdetect.inputs import StudyInput, read_inputs
+from sifdetect.prior import compared, require_comparable
+from sifdetect.study import Analysis, SeriesLabels
 
 OUTPUTS = ("sr", "seg", "summary", "nifti")
 """What ``analyze`` can write."""
@@ -39,6 +42,7 @@ class Options:
     Attributes:
         models: folder of the bundles; None for the one that is installed.
         engine, device: what runs the networks, and where.
+        prior: an earlier study of the same patient, or its results, to compare with.
         modality: of NIfTI input, which does not say.
         weightings: of NIfTI input from MR, one for each file, or one for all.
     """
@@ -46,6 +50,7 @@ class Options:
     models: Path | None = None
     engine: Engine = Engine.AUTO
     device: str = "cpu"
+    prior: tuple[Path, ...] = ()
     modality: Modality | None = None
     weightings: tuple[MrWeighting, ...] = ()
 
@@ -65,13 +70,6 @@ class Analyzed:
     folder: Path
     files: tuple[Path, ...]
     error: SifdetectError | None
-
-
-@dataclass(frozen=True)
-class _Input:
-    study: Study
-    dicom: DicomStudy | None
-    seconds: float
 
 
 def analyze(paths: Sequence[Path], *, options: Options | None = None) -> list[StudyFindings]:
@@ -94,13 +92,16 @@ def analyze_each(
     """The findings of one study after another, or why it cannot be assessed.
 
     Raises:
-        SifdetectError: the input cannot be read, or a bundle is missing or altered.
+        SifdetectError: the input cannot be read, a bundle is missing or altered, or the prior
+            study must not be compared.
     """
     options = options or Options()
     models = load_models(options)
-    for one in _inputs([Path(path) for path in paths], options):
+    earlier = _earlier(options, models)
+    for one in _inputs(paths, options):
+        require(one, earlier)
         try:
-            findings = analyze_study(one.study, models).findings
+            findings = analyzed(one, models, earlier).findings
         except InputError as error:
             yield error
         else:
@@ -121,6 +122,7 @@ def analyze_to_folder(
     Raises:
         UsageError: an output has no meaning, or not for this input.
         UnreadableInput: nothing can be read.
+        UnsuitablePrior: the prior study is another patient's, newer, or the study itself.
         ModelError: a bundle is missing or altered.
     """
     options = options or Options()
@@ -130,10 +132,32 @@ def analyze_to_folder(
             f"There is no output named {', '.join(unknown)}", hint=f"Use {', '.join(OUTPUTS)}"
         )
     models = load_models(options)
-    return [
-        _analyzed(one, out, outputs, models)
-        for one in _inputs([Path(path) for path in paths], options)
-    ]
+    earlier = _earlier(options, models)
+    done = []
+    for one in _inputs(paths, options):
+        require(one, earlier)
+        done.append(_analyzed(one, out, outputs, analyze=lambda it: analyzed(it, models, earlier)))
+    return done
+
+
+def compare_studies(
+    now: Sequence[Path], prior: Sequence[Path], *, options: Options | None = None
+) -> Comparison:
+    """What has changed between two examinations of one patient.
+
+    Raises:
+        UnsuitablePrior: another patient, the wrong order, or the same study twice.
+        InputError: one of them cannot be read or assessed.
+        ModelError: a bundle is missing or altered.
+    """
+    options = options or Options()
+    models = load_models(options)
+    earlier, later = (
+        read_examination(paths, models, modality=options.modality, weightings=options.weightings)
+        for paths in (prior, now)
+    )
+    require_comparable(later.study_instance_uid, later.identity, earlier)
+    return compared(later, earlier)
 
 
 def load_models(options: Options) -> Models:
@@ -152,43 +176,29 @@ def default_models() -> Path:
     return Path(named) if named else Path(__file__).resolve().parent.parent / "models"
 
 
-def _inputs(paths: Sequence[Path], options: Options) -> Iterator[_Input]:
-    start = time.perf_counter()
-    nifti = [path for path in paths if path.name.endswith((".nii", ".nii.gz"))]
-    if nifti and len(nifti) < len(paths):
-        raise UsageError("NIfTI files and DICOM cannot be analysed together", hint="Run it twice")
-    if nifti:
-        study = _read_nifti(nifti, options)
-        yield _Input(study, None, time.perf_counter() - start)
-        return
-    for dicom in iter_studies(paths):
-        yield _Input(dicom.to_study(), dicom, time.perf_counter() - start)
-        start = time.perf_counter()
+def _inputs(paths: Sequence[Path], options: Options) -> Iterator[StudyInput]:
+    named = [Path(path) for path in paths]
+    return read_inputs(named, modality=options.modality, weightings=options.weightings)
 
 
-def _read_nifti(paths: Sequence[Path], options: Options) -> Study:
-    """One study: the files of one examination, each with its weighting."""
-    given: Sequence[MrWeighting | None] = options.weightings or (None,)
-    if len(given) == 1:
-        return read_nifti(paths, modality=options.modality, weighting=given[0])
-    if len(given) != len(paths):
-        raise UsageError(
-            f"{len(given)} weightings were given for {len(paths)} NIfTI files",
-            hint="Give one for each file, or one for all",
-        )
-    studies = [
-        read_nifti([path], modality=options.modality, weighting=weighting)
-        for path, weighting in zip(paths, given, strict=True)
-    ]
-    return replace(studies[0], series=tuple(one for study in studies for one in study.series))
+def _earlier(options: Options, models: Models) -> Earlier:
+    return read_prior(
+        options.prior, models, modality=options.modality, weightings=options.weightings
+    )
 
 
-def _analyzed(one: _Input, out: Path, outputs: Collection[str], models: Models) -> Analyzed:
+def _analyzed(
+    one: StudyInput,
+    out: Path,
+    outputs: Collection[str],
+    *,
+    analyze: Callable[[StudyInput], Analysis],
+) -> Analyzed:
     start = time.perf_counter()
     folder = out / folder_name(one.study.study_instance_uid)
     with whole(folder) as draft:
         try:
-            analysis = analyze_study(one.study, models)
+            analysis = analyze(one)
         except InputError as error:
             if one.dicom is not None and "sr" in outputs:
                 report = encode_text_report(None, one.dicom, failure=str(error))

@@ -65,6 +65,10 @@ class NoSacrumInView(InputError):
     """No part of the sacrum lies inside the field of view."""
 
 
+class UnsuitablePrior(InputError):
+    """An earlier study that must not or cannot be compared with this one."""
+
+
 class ModelError(SifdetectError):
     """A bundle is missing, incomplete, or does not match its checksum."""
 

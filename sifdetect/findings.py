@@ -13,69 +13,35 @@ from enum import Enum
 from typing import Any
 
 from sifdetect.anatomy import Modality, MrWeighting, Plane, SacralLevel, Side
+from sifdetect.changes import Comparison, Registration
+from sifdetect.terms import BakkerType, Basis, FfpType, Morphology, Presence
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Algorithm",
+    "BakkerFinding",
+    "BakkerType",
+    "Basis",
+    "Classified",
+    "Coverage",
+    "DenisFinding",
+    "FfpFinding",
+    "FfpType",
+    "Fracture",
+    "Morphology",
+    "MorphologyFinding",
+    "OtherFinding",
+    "Presence",
+    "SeriesEvidence",
+    "SourceSeries",
+    "StudyFindings",
+    "Warning",
+    "from_json",
+    "plain",
+    "to_json",
+]
 
 SCHEMA_VERSION = 1
-
-
-class Presence(Enum):
-    """Is there a finding like a sacral insufficiency fracture?"""
-
-    ABSENT = "absent"
-    PRESENT = "present"
-    INDETERMINATE = "indeterminate"
-
-
-class Basis(Enum):
-    """What a fracture statement rests on."""
-
-    LINE = "line"
-    EDEMA = "edema"
-    LINE_AND_EDEMA = "line+edema"
-    SCLEROSIS = "sclerosis"
-
-
-class Morphology(Enum):
-    """Pattern of the fracture lines of the whole sacrum."""
-
-    NONE = "none"
-    UNILATERAL = "unilateral"
-    BILATERAL = "bilateral"
-    TRANSVERSE = "transverse"
-    H = "H"
-    U = "U"
-    T = "T"
-    LAMBDA = "lambda"
-    INDETERMINATE = "indeterminate"
-
-
-class BakkerType(Enum):
-    """Bakker classification of fragility fractures of the sacrum."""
-
-    A1 = "A1"
-    A2 = "A2"
-    A3 = "A3"
-    B1 = "B1"
-    B2 = "B2"
-    B3 = "B3"
-    C1 = "C1"
-    C2 = "C2"
-    C3 = "C3"
-
-
-class FfpType(Enum):
-    """Fragility fractures of the pelvis after Rommens and Hofmann."""
-
-    IA = "Ia"
-    IB = "Ib"
-    IIA = "IIa"
-    IIB = "IIb"
-    IIC = "IIc"
-    IIIA = "IIIa"
-    IIIB = "IIIb"
-    IIIC = "IIIc"
-    IVA = "IVa"
-    IVB = "IVb"
-    IVC = "IVc"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,8 +164,35 @@ class SourceSeries:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SeriesEvidence:
+    """What the series of one modality say by themselves, in a study that has both CT and MR.
+
+    Attributes:
+        series: UIDs of those that were read.
+        fluid_sensitive: True where marrow edema could be judged.
+        fractures: as seen on these series alone.
+        registration: of these series to those that are reported; None for the latter.
+    """
+
+    modality: Modality
+    series: tuple[str, ...]
+    fluid_sensitive: bool
+    presence: Presence
+    probability: float
+    denis: DenisFinding
+    bakker: BakkerFinding
+    fractures: tuple[Fracture, ...] = ()
+    registration: Registration | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyFindings:
-    """All that is said about one study; the truth of a synthetic case has the same type."""
+    """All that is said about one study; the truth of a synthetic case has the same type.
+
+    Attributes:
+        evidence: of CT and of MR, the reported one first; empty where only one was read.
+        comparison: with an earlier study; None where none was given.
+    """
 
     study_instance_uid: str
     presence: Presence
@@ -214,6 +207,8 @@ class StudyFindings:
     other_findings: tuple[OtherFinding, ...] = ()
     warnings: tuple[Warning, ...] = ()
     sources: tuple[SourceSeries, ...] = ()
+    evidence: tuple[SeriesEvidence, ...] = ()
+    comparison: Comparison | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     patient_side_convention: str = "patient"
     schema_version: int = SCHEMA_VERSION
@@ -221,7 +216,12 @@ class StudyFindings:
 
 def to_json(findings: StudyFindings) -> dict[str, Any]:
     """The findings as plain JSON values (dict, list, str, int, float, bool, None)."""
-    encoded = _encode(findings)
+    return plain(findings)
+
+
+def plain(part: StudyFindings | Comparison) -> dict[str, Any]:
+    """Findings, or a comparison alone, as plain JSON values."""
+    encoded = _encode(part)
     assert isinstance(encoded, dict)
     return encoded
 

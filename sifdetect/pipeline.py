@@ -11,21 +11,22 @@ import numpy as np
 
 from sifdetect import __version__
 from sifdetect.anatomy import SACRUM_LABELS, Modality, SacralLevel
-from sifdetect.classify import Classification, Context, classify
+from sifdetect.classify import Context, classify
 from sifdetect.engine import Bundle, Models
 from sifdetect.errors import InputError, NoSacrumInView, UnsuitableSeries
 from sifdetect.findings import (
     Algorithm,
-    Presence,
     StudyFindings,
-    Warning,
 )
 from sifdetect.fit import frame_of_parts
 from sifdetect.localize import Localization, localize
 from sifdetect.measure import measure
-from sifdetect.measurements import Measurements, withheld
+from sifdetect.measurements import withheld
+from sifdetect.readings import Reading, join, laid_over, telling
+from sifdetect.register import Fit
 from sifdetect.segment import Roles, choose_roles, segment
-from sifdetect.study import Analysis, Region, Series, SeriesLabels, Study
+from sifdetect.study import Analysis, Series, SeriesLabels, Study
+from sifdetect.surface import inverse, moved
 from sifdetect.transfer import marked, transferred
 from sifdetect.view import coverage
 from sifdetect.volume import Grid, LabelMap, SacralFrame, Segmentation, Volume
@@ -39,16 +40,6 @@ _STILL_MM = 4.0
 
 _LEAST_MM3 = 8000.0
 """Less bone than this, a twentieth of a sacrum, is no sacrum: as the localizer has it."""
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """One modality of a study, from its series to its classes."""
-
-    used: tuple[Series, ...]
-    segmentation: Segmentation
-    measurements: Measurements
-    classification: Classification
 
 
 @dataclass
@@ -70,7 +61,8 @@ def analyze_study(study: Study, models: Models) -> Analysis:
     """Findings of a study, and labels on the grid of every series that was used.
 
     CT and MR of one study are read apart; what is reported is the one that states a fracture, else
-    the one that shows marrow edema. ``timings_s`` covers the stages from localizing to measuring.
+    the one that shows marrow edema, and the other's evidence stands beside it (see ``readings``).
+    ``timings_s`` covers the stages from localizing to measuring.
 
     Raises:
         UnsuitableSeries: no series can be used.
@@ -84,7 +76,7 @@ def analyze_study(study: Study, models: Models) -> Analysis:
         )
     clock = _Clock()
     failures: list[InputError] = []
-    readings: list[_Reading] = []
+    readings: list[Reading] = []
     reasons: dict[str, str] = {}
     for groups in _groups(study.series):
         try:
@@ -95,12 +87,14 @@ def analyze_study(study: Study, models: Models) -> Analysis:
             reasons |= {one.source.series_instance_uid: error.reason for one in lost}
     if not readings:
         raise failures[0]
-    readings.sort(key=_telling)
+    readings.sort(key=telling)
     with clock.stage("segment"):
-        labels = tuple(one for reading in readings for one in _labels(reading, readings[0]))
-    findings = _findings(study, readings, models, clock)
+        fits = [None, *(laid_over(other, readings[0]) for other in readings[1:])]
+        pairs = list(zip(readings, fits, strict=True))
+        labels = tuple(one for pair in pairs for one in _labels(*pair, readings[0]))
+    findings = _findings(study, pairs, models, clock)
     findings = replace(findings, sources=study.sources(_used(readings), reasons))
-    return Analysis(findings, labels, tuple(_region(reading) for reading in readings))
+    return Analysis(findings, labels, tuple(reading.region() for reading in readings))
 
 
 def _groups(series: Sequence[Series]) -> list[list[list[Series]]]:
@@ -122,7 +116,7 @@ def _shows_edema(series: Sequence[Series]) -> bool:
     return any(weighting is not None and weighting.fluid_sensitive for weighting in weightings)
 
 
-def _read(groups: Sequence[Sequence[Series]], models: Models, clock: _Clock) -> _Reading:
+def _read(groups: Sequence[Sequence[Series]], models: Models, clock: _Clock) -> Reading:
     with clock.stage("localize"):
         group, found = _located(groups, models)
     modality = group[0].volume.modality
@@ -151,7 +145,7 @@ def _read(groups: Sequence[Sequence[Series]], models: Models, clock: _Clock) -> 
         )
         classification = classify(measurements, context)
     used = tuple(one for v in roles.volumes for one in group if one.volume is v)
-    return _Reading(used, segmentation, measurements, classification)
+    return Reading(used, segmentation, measurements, classification)
 
 
 def _require_sacrum(segmentation: Segmentation, volume: Volume) -> None:
@@ -225,74 +219,47 @@ def _covered(frame: SacralFrame, roles: Roles) -> SacralFrame:
     return replace(frame, coverage=coverage(frame, roles.volumes[0].grid))
 
 
-def _telling(reading: _Reading) -> tuple[bool, bool, float]:
-    covered = reading.segmentation.frame.coverage.values()
-    return (
-        reading.classification.presence is not Presence.PRESENT,
-        not _shows_edema(reading.used),
-        -sum(covered),
-    )
-
-
 def _findings(
-    study: Study, readings: Sequence[_Reading], models: Models, clock: _Clock
+    study: Study, pairs: Sequence[tuple[Reading, Fit | None]], models: Models, clock: _Clock
 ) -> StudyFindings:
-    first = readings[0]
-    stated = first.classification
+    first, stated = pairs[0][0], pairs[0][0].classification
+    joined = join(first, pairs[1:])
+    apart = [one.evidence(None if fit is None else fit.registration) for one, fit in pairs]
     return StudyFindings(
         study_instance_uid=study.study_instance_uid,
         presence=stated.presence,
         probability=stated.probability,
-        denis=stated.denis,
+        denis=joined.denis,
         morphology=stated.morphology,
-        bakker=stated.bakker,
+        bakker=joined.bakker,
         ffp=stated.ffp,
         coverage=stated.coverage,
         algorithm=Algorithm(name="sifdetect", version=__version__, bundles=models.checksums()),
-        fractures=first.measurements.fractures,
+        fractures=joined.fractures,
         other_findings=first.measurements.other_findings,
-        warnings=(*stated.warnings, *_disagreement(readings)),
+        warnings=joined.warnings,
+        evidence=tuple(apart) if len(apart) > 1 else (),
         timings_s=dict(clock.seconds),
     )
 
 
-def _disagreement(readings: Sequence[_Reading]) -> tuple[Warning, ...]:
-    said = readings[0].classification.presence
-    return tuple(
-        Warning(
-            code="modalities-disagree",
-            text=f"{_name(readings[0])} says {said.value},"
-            f" {_name(other)} of the same study says {other.classification.presence.value}",
-        )
-        for other in readings[1:]
-        if other.classification.presence is not said
-    )
-
-
-def _region(reading: _Reading) -> Region:
-    series = tuple(one.source.series_instance_uid for one in reading.used)
-    return Region(series, reading.segmentation)
-
-
-def _used(readings: Sequence[_Reading]) -> set[str]:
+def _used(readings: Sequence[Reading]) -> set[str]:
     return {one.source.series_instance_uid for reading in readings for one in reading.used}
 
 
-def _name(reading: _Reading) -> str:
-    return reading.used[0].volume.modality.value
-
-
-def _labels(reading: _Reading, reported: _Reading) -> Iterator[SeriesLabels]:
+def _labels(reading: Reading, fit: Fit | None, reported: Reading) -> Iterator[SeriesLabels]:
     """On the grid of each series; findings only where their place on the series is known."""
-    place = reported.used[0].volume.grid.frame_of_reference_uid
+    found: LabelMap | None = reported.measurements.components
+    if reading is not reported:
+        known = fit is not None and fit.registration.accepted
+        found = moved(found, inverse(fit.matrix)) if known and fit and found else None
     for one in reading.used:
         grid = one.volume.grid
-        known = reading is reported or grid.frame_of_reference_uid == place
         yield SeriesLabels(
             source=one.source,
             anatomy=transferred(reading.segmentation.anatomy, grid),
             lesions=transferred(reading.segmentation.lesions, grid),
-            findings=marked(reported.measurements.components, grid) if known else _empty(grid),
+            findings=_empty(grid) if found is None else marked(found, grid),
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from sifdetect.anatomy import MrWeighting
-from sifdetect.findings import SourceSeries, StudyFindings
+from sifdetect.findings import OtherFinding, SeriesEvidence, SourceSeries, StudyFindings
 from sifdetect.volume import LabelMap, Segmentation, Volume
 
 
@@ -90,15 +90,21 @@ class SeriesLabels:
 
 @dataclass(frozen=True)
 class Region:
-    """What a region network said of one modality, before anything was stated of it.
+    """What a region network said of one modality, and what was stated of that modality alone.
 
     Attributes:
         series: UIDs of the series it read, the one that shows edema first.
         segmentation: labels and probabilities in its box.
+        marked: on the same grid, value n for the voxels of ``stated.fractures[n - 1]``.
+        stated: what was then stated of these series alone.
+        other_findings: what was seen on them and is not called a fracture.
     """
 
     series: tuple[str, ...]
     segmentation: Segmentation
+    marked: LabelMap
+    stated: SeriesEvidence
+    other_findings: tuple[OtherFinding, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from sifdetect.anatomy import Modality, MrWeighting, Plane, SacralLevel, Side
+from sifdetect.changes import Change, Comparison, FindingChange, Registration
 from sifdetect.classify import Context, classify
 from sifdetect.findings import (
     SCHEMA_VERSION,
@@ -21,6 +23,7 @@ from sifdetect.findings import (
     FfpType,
     Morphology,
     Presence,
+    SeriesEvidence,
     SourceSeries,
     StudyFindings,
     from_json,
@@ -147,6 +150,72 @@ def test_the_schema_refuses_what_is_wrong(
     """An unknown word, a share above 1, the picture's side, a missing measure, a lumbar level."""
     with pytest.raises(ValidationError):
         validator.validate(to_json(findings) | wrong)
+
+
+def test_a_comparison_and_the_evidence_of_two_modalities_fit_the_schema(
+    findings: StudyFindings, schema: dict[str, Any], validator: Draft202012Validator
+) -> None:
+    """Every key is described, and all of it comes back as it was."""
+    compared = replace(
+        findings, comparison=COMPARISON, evidence=(evidence_of(findings), evidence_of(findings))
+    )
+    document = json.loads(json.dumps(to_json(compared), allow_nan=False))
+    validator.validate(document)
+    assert from_json(document) == compared
+    told = document["comparison"]
+    for name, part in (
+        ("comparison", told),
+        ("registration", told["registration"]),
+        ("finding_change", told["changes"][0]),
+        ("series_evidence", document["evidence"][0]),
+    ):
+        assert set(part) == set(schema["$defs"][name]["properties"])
+    assert set(schema["$defs"]["change"]["enum"]) == {change.value for change in Change}
+
+
+COMPARISON = Comparison(
+    prior_study_instance_uid="1.1",
+    prior_presence=Presence.PRESENT,
+    modality=Modality.MR,
+    prior_modality=Modality.MR,
+    prior_date="2026-01-05",
+    days=91,
+    new_contralateral=(Side.LEFT,),
+    changes=(
+        FindingChange(
+            side=Side.LEFT,
+            change=Change.NEW,
+            id="F2",
+            measure="edema",
+            volume_mm3=9.0,
+            reason="not there before",
+        ),
+        FindingChange(
+            side=Side.RIGHT,
+            change=Change.HEALED,
+            prior_id="F1",
+            overlap=0.5,
+            reason="no longer seen",
+        ),
+    ),
+    registration=Registration(method="rigid", residual_mm=1.2, accepted=True),
+    limits=("S5 not wholly in view on both dates",),
+)
+
+
+def evidence_of(findings: StudyFindings) -> SeriesEvidence:
+    """What one modality would say by itself."""
+    return SeriesEvidence(
+        modality=Modality.CT,
+        series=("1.2.3",),
+        fluid_sensitive=False,
+        presence=findings.presence,
+        probability=findings.probability,
+        denis=findings.denis,
+        bakker=findings.bakker,
+        fractures=findings.fractures,
+        registration=Registration(method="rigid", residual_mm=4.2),
+    )
 
 
 def test_keys_of_a_newer_writer_are_ignored(findings: StudyFindings) -> None:

@@ -30,6 +30,7 @@ PURE = (
     "study",
     "measure",
     "classify",
+    "compare",
     "transfer",
     "view",
     "synth.case",

@@ -37,6 +37,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="some of sr,seg,summary,nifti (default: sr,seg,summary)",
     )
+    parser.add_argument(
+        "--prior",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="PATH",
+        help="an earlier study of the same patient, or its results folder, to compare with",
+    )
     parser.add_argument("--modality", type=str.lower, choices=("ct", "mr"), help="of NIfTI input")
     parser.add_argument(
         "--weighting",
@@ -92,12 +100,15 @@ def _app_options(options: argparse.Namespace) -> Options:
         models=options.models,
         engine=Engine(options.engine),
         device=options.device,
+        prior=tuple(options.prior),
         modality=None if options.modality is None else Modality(options.modality.upper()),
         weightings=options.weighting,
     )
 
 
 def _show(findings: StudyFindings, options: argparse.Namespace) -> None:
+    from sifdetect.dicom.progress import progress  # noqa: PLC0415  # keeps --help instant
+
     if options.json:
         print(json.dumps(to_json(findings), ensure_ascii=False))
         return
@@ -106,6 +117,7 @@ def _show(findings: StudyFindings, options: argparse.Namespace) -> None:
         f"{findings.study_instance_uid}: {findings.presence.value},"
         f" probability {findings.probability:.2f}, {seen:.0%} of the sacrum in view"
     ]
+    said += [f"  {text}" for text in progress(findings.comparison)]
     said += [
         f"  {one.id}: {one.side.value}, {', '.join(level.name for level in one.levels)},"
         f" {one.basis.value}, {one.volume_mm3 / 1000:.1f} ml"

@@ -18,6 +18,7 @@ from pydicom.sr.coding import Code
 from sifdetect.anatomy import DenisZone
 from sifdetect.dicom import codes, sentences
 from sifdetect.dicom.codes import private
+from sifdetect.dicom.progress import progress
 from sifdetect.dicom.provenance import STATEMENT, written
 from sifdetect.findings import Fracture, Presence, StudyFindings
 
@@ -91,6 +92,7 @@ def _coded(findings: StudyFindings) -> Iterator[CodeContentItem]:
 
 def _texts(findings: StudyFindings, header: Dataset) -> Iterator[TextContentItem]:
     rows: list[tuple[Code, str]] = [(codes.IMPRESSION, sentences.headline(findings))]
+    rows += [(codes.COMMENT, text) for text in progress(findings.comparison)]
     rows += [(private("RULE"), sentences.reason(*row)) for row in sentences.classes(findings)]
     rows += [(private("COVERAGE"), text) for text in sentences.coverage(findings)]
     rows += [(codes.RECOMMENDATION, text) for text in sentences.recommendations(findings)]

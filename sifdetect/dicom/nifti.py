@@ -65,6 +65,19 @@ def read_nifti(
     return Study(_stem(paths[0]), series)
 
 
+def read_label_map(path: Path) -> LabelMap:
+    """A label map that ``write_labels`` wrote, in LPS mm.
+
+    Raises:
+        UnreadableInput: the file is missing or damaged.
+        UnsuitableSeries: it holds no labels, or no orientation.
+    """
+    image, values = opened(path, lambda one: np.asarray(one.dataobj))
+    if values.ndim != 3 or values.min() < 0 or values.max() > 255:
+        raise UnsuitableSeries(f"{path} holds no labels", hint="Analyse that study again")
+    return LabelMap(values.astype(np.uint8), _grid(path, image, values.shape))
+
+
 def write_labels(folder: Path, labels: Sequence[SeriesLabels]) -> list[Path]:
     """Write ``labels.json`` and ``series-<n>/{anatomy,lesions}.nii.gz``, n from 1.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from sifdetect.anatomy import Modality, Side
+from sifdetect.dicom.progress import contralateral
 from sifdetect.dicom.words import (
     enumerated,
     level_range,
@@ -54,7 +55,11 @@ _ADVICE = ("sacrum-partly-covered", "no-fluid-sensitive-series", "ct-sensitivity
 
 
 def headline(findings: StudyFindings) -> str:
-    """The whole answer in one sentence."""
+    """The whole answer in one sentence; before it a new contralateral ala, where there is one."""
+    return " ".join(filter(None, (contralateral(findings.comparison), _answer(findings))))
+
+
+def _answer(findings: StudyFindings) -> str:
     certainty = f"probability {probability(findings.probability)}"
     if findings.presence is Presence.PRESENT:
         return f"Finding like a sacral insufficiency fracture: {_extent(findings)}, {certainty}."

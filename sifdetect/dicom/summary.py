@@ -23,6 +23,7 @@ from sifdetect.dicom.page import (
     Color,
     Page,
 )
+from sifdetect.dicom.progress import contralateral, is_worse, progress
 from sifdetect.dicom.provenance import MANUFACTURER, finish, header_of, moment_of
 from sifdetect.dicom.read import DicomSeries, DicomStudy
 from sifdetect.dicom.reformat import pictures
@@ -134,7 +135,8 @@ def _pictures(
     rows = min(len(findings.fractures), _ROWS)
     table = 26 + 28 * rows + 22 * (len(findings.fractures) > _ROWS) if rows else 0
     labels, series = pair
-    space = _FOOT - top - _CAPTION - table - _NOTES - _GAP
+    since = progress(findings.comparison)
+    space = _FOOT - top - _CAPTION - table - _NOTES - _GAP - 20 * len(since) - 25 * bool(since)
     height = min(_PICTURE, space // 2)
     for place, picture in enumerate(pictures(labels, series.volume, size=(_PICTURE, height))):
         left = _EDGE + place * (_PICTURE + _GAP)
@@ -162,9 +164,8 @@ def _head(page: Page, findings: StudyFindings) -> int:
         color=AMBER,
         anchor="rm",
     )
-    bottom = page.paragraph(
-        (_EDGE + 20, 54, SIZE - _EDGE, 134), sentences.headline(findings), size=24
-    )
+    said, first = sentences.headline(findings), contralateral(findings.comparison)
+    bottom = page.paragraph((_EDGE + 20, 54, SIZE - _EDGE, 134), said, size=20 if first else 24)
     lines = [f"{scheme} {value}" for scheme, value, _ in sentences.classes(findings)]
     text = "  |  ".join(lines) or " ".join(sentences.coverage(findings)[:1])
     below = page.paragraph((_EDGE + 20, bottom + 4, SIZE - _EDGE, 168), text, size=16, color=MUTED)
@@ -253,6 +254,7 @@ def _coverage(page: Page, findings: StudyFindings, top: int) -> None:
 def _notes(page: Page, findings: StudyFindings, top: int) -> None:
     """What else the reader must know, and which series the answer rests on."""
     left, right, bottom = 376, SIZE - _EDGE, _FOOT - 4
+    since = [(text, AMBER if is_worse(text) else TEXT) for text in progress(findings.comparison)]
     advice = [(text, AMBER) for text in sentences.recommendations(findings)]
     notes = [(text, TEXT) for text in sentences.notes(findings)]
     unseen = sentences.unseen(findings)
@@ -261,7 +263,11 @@ def _notes(page: Page, findings: StudyFindings, top: int) -> None:
     used = [(_series(s), MUTED) for s in findings.sources if s.used]
     unused = [(_series(s), MUTED) for s in findings.sources if not s.used]
     y = top
-    for title, lines in (("What to know", [*advice, *notes]), ("Series", [*used, *unused])):
+    for title, lines in (
+        ("Since the earlier study", since),
+        ("What to know", [*advice, *notes]),
+        ("Series", [*used, *unused]),
+    ):
         if lines and y + 25 < bottom - 18:
             page.text((left, y), title, size=16)
             y += 25

@@ -24,6 +24,7 @@ from pydicom.uid import UID
 from sifdetect import __version__
 from sifdetect.dicom import codes, sentences, words
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
+from sifdetect.dicom.progress import progress
 from sifdetect.dicom.provenance import STATEMENT, finish, header_of, moment_of, nameless, written
 from sifdetect.dicom.read import DicomStudy
 from sifdetect.dicom.uids import algorithm_parts, result_uid, source_parts
@@ -116,6 +117,7 @@ def _sections(
 
 
 def _found(findings: StudyFindings) -> Iterator[str]:
+    yield from progress(findings.comparison)
     for number, fracture in enumerate(findings.fractures, start=1):
         yield sentences.described(number, fracture, findings)
     if any(one.kind == UNCERTAIN for one in findings.other_findings):

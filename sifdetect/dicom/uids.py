@@ -36,9 +36,10 @@ def algorithm_parts(algorithm: Algorithm) -> tuple[str, ...]:
 
 
 def findings_parts(findings: StudyFindings) -> tuple[str, ...]:
-    """What makes one answer another one: the study, the series that were used, the algorithm."""
+    """What makes one answer another: study, series used, algorithm, what it is compared with."""
     used = sorted(source.series_instance_uid for source in findings.sources if source.used)
-    return (findings.study_instance_uid, *used, *algorithm_parts(findings.algorithm))
+    prior = () if findings.comparison is None else (repr(findings.comparison),)
+    return (findings.study_instance_uid, *used, *algorithm_parts(findings.algorithm), *prior)
 
 
 def source_parts(datasets: Sequence[Dataset]) -> tuple[str, ...]:
