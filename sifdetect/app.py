@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from sifdetect.access import with_access
 from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.dicom.nifti import read_nifti, write_labels
 from sifdetect.dicom.read import DicomSeries, DicomStudy, iter_studies
@@ -41,6 +42,7 @@ class Options:
         engine, device: what runs the networks, and where.
         modality: of NIfTI input, which does not say.
         weightings: of NIfTI input from MR, one for each file, or one for all.
+        access: True to add the geometry of a sacroplasty to findings and report.
     """
 
     models: Path | None = None
@@ -48,6 +50,7 @@ class Options:
     device: str = "cpu"
     modality: Modality | None = None
     weightings: tuple[MrWeighting, ...] = ()
+    access: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def analyze_each(
     models = load_models(options)
     for one in _inputs([Path(path) for path in paths], options):
         try:
-            findings = analyze_study(one.study, models).findings
+            findings = _analysis(one.study, models, options).findings
         except InputError as error:
             yield error
         else:
@@ -131,7 +134,7 @@ def analyze_to_folder(
         )
     models = load_models(options)
     return [
-        _analyzed(one, out, outputs, models)
+        _analyzed(one, out, outputs, models, options)
         for one in _inputs([Path(path) for path in paths], options)
     ]
 
@@ -183,12 +186,19 @@ def _read_nifti(paths: Sequence[Path], options: Options) -> Study:
     return replace(studies[0], series=tuple(one for study in studies for one in study.series))
 
 
-def _analyzed(one: _Input, out: Path, outputs: Collection[str], models: Models) -> Analyzed:
+def _analysis(study: Study, models: Models, options: Options) -> Analysis:
+    analysis = analyze_study(study, models)
+    return with_access(analysis) if options.access else analysis
+
+
+def _analyzed(
+    one: _Input, out: Path, outputs: Collection[str], models: Models, options: Options
+) -> Analyzed:
     start = time.perf_counter()
     folder = out / folder_name(one.study.study_instance_uid)
     with whole(folder) as draft:
         try:
-            analysis = analyze_study(one.study, models)
+            analysis = _analysis(one.study, models, options)
         except InputError as error:
             if one.dicom is not None and "sr" in outputs:
                 report = encode_text_report(None, one.dicom, failure=str(error))

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from sifdetect.anatomy import Modality, MrWeighting, Plane, SacralLevel, Side
+from sifdetect.sacroplasty import Sacroplasty
 
 SCHEMA_VERSION = 1
 
@@ -215,6 +216,7 @@ class StudyFindings:
     warnings: tuple[Warning, ...] = ()
     sources: tuple[SourceSeries, ...] = ()
     timings_s: dict[str, float] = field(default_factory=dict)
+    access: Sacroplasty | None = None
     patient_side_convention: str = "patient"
     schema_version: int = SCHEMA_VERSION
 

@@ -36,9 +36,11 @@ def algorithm_parts(algorithm: Algorithm) -> tuple[str, ...]:
 
 
 def findings_parts(findings: StudyFindings) -> tuple[str, ...]:
-    """What makes one answer another one: the study, the series that were used, the algorithm."""
+    """What makes one answer another one: the study, the series that were used, the algorithm, and
+    whether access was asked for."""
     used = sorted(source.series_instance_uid for source in findings.sources if source.used)
-    return (findings.study_instance_uid, *used, *algorithm_parts(findings.algorithm))
+    asked = () if findings.access is None else ("access",)
+    return (findings.study_instance_uid, *used, *algorithm_parts(findings.algorithm), *asked)
 
 
 def source_parts(datasets: Sequence[Dataset]) -> tuple[str, ...]:
