@@ -28,7 +28,7 @@ BESIDE_MM = 8.0
 ENTRY_MM = 9.0
 """A long-axis line enters at most this far from the place that the literature names."""
 
-TARGET_MM = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0)
+TARGET_MM = (-8.0, -4.0, 0.0, 4.0, 8.0)
 """Places of its tip around the middle of S1, to the front and to the head."""
 
 _PATCH_MM = 10.0
@@ -138,7 +138,7 @@ def _long_axis(ala: Ala) -> tuple[Lines, Floats]:
     wanted = (low + edge) / 2
     surface = ala.dorsal[0]
     off = np.linalg.norm(surface[:, [0, 2]] - wanted[[0, 2]], axis=1)
-    entry = _thinned(ala, surface[off <= ENTRY_MM], 3.0)
+    entry = _thinned(ala, surface[off <= ENTRY_MM])
     target = _tips(ala, center)
     if len(entry) == 0 or len(target) == 0:
         return _no_lines()
@@ -191,13 +191,13 @@ def _slope(surface: Floats, entry: Floats) -> Floats:
     return slopes
 
 
-def _thinned(ala: Ala, points: Floats, every_mm: float = _GRID_MM) -> Floats:
+def _thinned(ala: Ala, points: Floats) -> Floats:
     """One point of each square of the coronal plane, the one nearest to its middle; the squares of
     one side are the mirror image of those of the other."""
     if len(points) == 0:
         return points
     points = points[np.lexsort(np.round(points * np.array([ala.sign, 1.0, 1.0]), 3).T)]
-    place = points[:, [0, 2]] * np.array([ala.sign, 1.0]) / every_mm
+    place = points[:, [0, 2]] * np.array([ala.sign, 1.0]) / _GRID_MM
     square = np.floor(place)
     off = np.round(np.linalg.norm(place - square - 0.5, axis=1), 3)
     order = np.argsort(off, kind="stable")

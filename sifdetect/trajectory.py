@@ -21,6 +21,9 @@ CLEAR_MM = 2.5
 """Least distance of a line to foramina, canal, joint and ventral cortex: the radius of an 11 G
 needle, 1.5 mm, and 1 mm."""
 
+IN_BONE = 0.97
+"""Share of a line that lies in bone: the cut corner of a voxel is forgiven."""
+
 TIP_MM = 5.0
 """Least distance of the tip to any cortex."""
 
@@ -206,10 +209,11 @@ def best(ala: Ala, lines: Lines, wish_mm: Floats) -> tuple[Lines, bool] | None:
     """
     if len(lines) == 0:
         return None
-    kept = (ala.in_bone(lines) >= 0.97) & ala.approachable(lines)
-    lines, wish_mm = lines.only(kept), wish_mm[kept]
-    if len(lines) == 0:
-        return None
+    for holds in (lambda some: ala.in_bone(some) >= IN_BONE, ala.approachable):
+        kept = holds(lines)
+        lines, wish_mm = lines.only(kept), wish_mm[kept]
+        if len(lines) == 0:
+            return None
     room, tip = ala.room_mm(lines), ala.tip_mm(lines)
     clear = (room >= CLEAR_MM) & (tip >= TIP_MM)
     worth = ala.share(lines) + 0.02 * np.minimum(room, ROOMY_MM) - 0.01 * wish_mm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,19 @@ from jsonschema import Draft202012Validator
 
 from sifdetect.access import access
 from sifdetect.access_words import access_said
-from sifdetect.anatomy import AnatomyLabel, LesionBit, Modality, SacralLevel, Side
+from sifdetect.anatomy import AnatomyLabel, LesionBit, SacralLevel, Side
 from sifdetect.approach import described, share_reached
 from sifdetect.cement import cement_of
 from sifdetect.components import describe
-from sifdetect.findings import from_json, to_json
-from sifdetect.measure import measure
-from sifdetect.sacroplasty import AlaAccess, Approach, Sacroplasty, Trajectory
+from sifdetect.findings import Basis, Fracture, from_json, to_json
+from sifdetect.sacroplasty import (
+    AlaAccess,
+    Approach,
+    Cement,
+    CementSide,
+    Sacroplasty,
+    Trajectory,
+)
 from sifdetect.trajectory import CLEAR_MM, TIP_MM, Ala, Lines
 from sifdetect.volume import LabelMap, SacralFrame, Segmentation
 from tests.phantoms import SPACING_MM, Phantom, oblique_frame, straight_frame
@@ -29,11 +36,23 @@ S1, S2, S3, _, _ = SacralLevel
 SPHERE_MM, RADIUS_MM = np.array([30.0, -4.0, 6.0]), 6.0
 
 
-def stated(phantom: Phantom) -> Sacroplasty:
-    """Of what is measured on a phantom, read as CT."""
-    segmentation = phantom.segmentation()
-    found = measure(segmentation, fluid_sensitive=False, modality=Modality.CT)
-    return access(segmentation, found.fractures, ct=segmentation)
+def fracture(side: Side, **changes: Any) -> Fracture:
+    """A fracture as it is measured, as far as access looks at it."""
+    one = Fracture(
+        id="F1",
+        side=side,
+        levels=(S1, S2),
+        basis=Basis.LINE,
+        volume_mm3=4000.0,
+        length_mm=60.0,
+        centroid_lps_mm=(0.0, 0.0, 0.0),
+    )
+    return replace(one, **changes)
+
+
+def stated(phantom: Phantom, *fractures: Fracture) -> Sacroplasty:
+    """Of a phantom and what was measured on it."""
+    return access(phantom.segmentation(), fractures)
 
 
 def ala_with_sphere() -> Ala:
@@ -110,7 +129,7 @@ def test_the_share_of_a_fracture_near_a_line_is_that_of_a_band() -> None:
 @pytest.fixture(scope="module")
 def right() -> AlaAccess:
     """Access to a right ala with a line along it."""
-    (ala,) = stated(Phantom().line(Side.RIGHT, 0.2, 2.2, x_mm=36)).alae
+    (ala,) = stated(Phantom().line(Side.RIGHT, 0.2, 2.2, x_mm=36), fracture(Side.RIGHT)).alae
     return ala
 
 
@@ -148,7 +167,7 @@ def test_the_long_axis_runs_along_the_ala_to_s1(right: AlaAccess) -> None:
 
 def test_mirroring_the_patient_swaps_the_sides_and_nothing_else(right: AlaAccess) -> None:
     """Distances, length and share are those of the other side."""
-    (left,) = stated(Phantom().line(Side.LEFT, 0.2, 2.2, x_mm=36)).alae
+    (left,) = stated(Phantom().line(Side.LEFT, 0.2, 2.2, x_mm=36), fracture(Side.LEFT)).alae
     assert left.side is Side.LEFT
     for one, other in zip(left.trajectories, right.trajectories, strict=True):
         assert one.length_mm == pytest.approx(other.length_mm, abs=SPACING_MM)
@@ -158,34 +177,26 @@ def test_mirroring_the_patient_swaps_the_sides_and_nothing_else(right: AlaAccess
 
 def test_a_scan_that_lies_otherwise_gives_the_same_lines(right: AlaAccess) -> None:
     """Along the patient's axes instead of oblique."""
-    (straight,) = stated(Phantom(straight_frame()).line(Side.RIGHT, 0.2, 2.2, x_mm=36)).alae
+    phantom = Phantom(straight_frame()).line(Side.RIGHT, 0.2, 2.2, x_mm=36)
+    (straight,) = stated(phantom, fracture(Side.RIGHT)).alae
     for one, other in zip(straight.trajectories, right.trajectories, strict=True):
         here = straight_frame().to_frame_mm(one.target_lps_mm)
         there = oblique_frame().to_frame_mm(other.target_lps_mm)
         assert here == pytest.approx(there, abs=SPACING_MM)
 
 
-def test_a_line_through_the_foramina_is_said_to_open_them() -> None:
-    """Cement may follow the fracture."""
-    (ala,) = stated(Phantom().line(Side.LEFT, 0.2, 2.4, x_mm=22.5)).alae
-    assert "the fracture line touches the S1, S2 foramen" in ala.against
-
-
-def test_a_step_of_the_posterior_wall_speaks_against() -> None:
-    """Displacement is measured in the midline and holds for both alae."""
-    segmentation = Phantom().line(Side.LEFT, 0.2, 2.2, x_mm=36).across(1.5, 24, 38).segmentation()
-    found = measure(segmentation, fluid_sensitive=False, modality=Modality.CT).fractures
-    moved = [replace(one, step_mm=4.0) if one.side is Side.MIDLINE else one for one in found]
-    (ala,) = access(segmentation, moved).alae
-    assert "the posterior wall has a step of 4.0 mm" in ala.against
-
-
-def test_a_sacrum_cut_below_s2_has_no_long_axis() -> None:
-    """What is not in view is not guessed."""
+def test_what_speaks_against_is_said() -> None:
+    """Open foramina, a step in the midline, and a sacrum cut below S2, which has no long axis."""
     phantom = Phantom().line(Side.RIGHT, 0.2, 1.2, x_mm=36)
-    (ala,) = stated(phantom.without(phantom.z < -12)).alae
+    open_to = fracture(Side.RIGHT, foramen_distance_mm={S1: 0.0, S2: 0.0, S3: 4.0})
+    step = fracture(Side.MIDLINE, id="F2", step_mm=4.0)
+    (ala,) = stated(phantom.without(phantom.z < -12), open_to, step).alae
     assert [one.approach for one in ala.trajectories] == [Approach.SHORT_AXIS]
-    assert "long axis: no straight line through the bone was found" in ala.against
+    assert ala.against == (
+        "the posterior wall has a step of 4.0 mm",
+        "the fracture line touches the S1, S2 foramen",
+        "long axis: no straight line through the bone was found",
+    )
 
 
 def test_cement_is_counted_where_it_lies() -> None:
@@ -214,8 +225,8 @@ def test_without_cement_nothing_is_said_of_it() -> None:
 
 def test_access_survives_its_json_and_fits_the_schema(right: AlaAccess) -> None:
     """Beside the findings that it belongs to."""
-    whole = stated(Phantom().ball(LesionBit.CEMENT, (-38, -9, 20), 8.0))
-    asked = replace(bilateral().findings, access=replace(whole, alae=(right,)))
+    cement = Cement(sides=(CementSide(side=Side.LEFT, bone_mm3=9.0, foramen_mm3={S1: 2.0}),))
+    asked = replace(bilateral().findings, access=Sacroplasty(alae=(right,), cement=cement))
     document = json.loads(json.dumps(to_json(asked), allow_nan=False))
     Draft202012Validator(json.loads(SCHEMA.read_text())).validate(document)
     assert from_json(document) == asked
