@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from sifdetect.access import with_access
 from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.changes import Comparison
 from sifdetect.dicom.nifti import write_labels
@@ -45,6 +46,7 @@ class Options:
         prior: an earlier study of the same patient, or its results, to compare with.
         modality: of NIfTI input, which does not say.
         weightings: of NIfTI input from MR, one for each file, or one for all.
+        access: True to add the geometry of a sacroplasty to findings and report.
     """
 
     models: Path | None = None
@@ -53,6 +55,7 @@ class Options:
     prior: tuple[Path, ...] = ()
     modality: Modality | None = None
     weightings: tuple[MrWeighting, ...] = ()
+    access: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def analyze_each(
     for one in _inputs(paths, options):
         require(one, earlier)
         try:
-            findings = analyzed(one, models, earlier).findings
+            findings = _analysis(one, models, earlier, options).findings
         except InputError as error:
             yield error
         else:
@@ -136,7 +139,9 @@ def analyze_to_folder(
     done = []
     for one in _inputs(paths, options):
         require(one, earlier)
-        done.append(_analyzed(one, out, outputs, analyze=lambda it: analyzed(it, models, earlier)))
+        done.append(
+            _analyzed(one, out, outputs, analyze=lambda it: _analysis(it, models, earlier, options))
+        )
     return done
 
 
@@ -185,6 +190,11 @@ def _earlier(options: Options, models: Models) -> Earlier:
     return read_prior(
         options.prior, models, modality=options.modality, weightings=options.weightings
     )
+
+
+def _analysis(one: StudyInput, models: Models, earlier: Earlier, options: Options) -> Analysis:
+    analysis = analyzed(one, models, earlier)
+    return with_access(analysis) if options.access else analysis
 
 
 def _analyzed(

@@ -132,6 +132,12 @@ class Sacrum:
         return _frame_mm(self.segmentation, np.argwhere(canal))
 
     @cached_property
+    def beside_canal(self) -> Mask:
+        """Bool of the grid's shape: the canal and the voxels that share a face with it."""
+        canal = self.segmentation.anatomy.values == AnatomyLabel.SACRAL_CANAL
+        return np.asarray(ndimage.binary_dilation(canal))
+
+    @cached_property
     def foramina_mm(self) -> dict[tuple[Side, SacralLevel], Floats]:
         """(n, 3) voxels of each foramen in the sacral frame.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sifdetect.anatomy import Modality, MrWeighting, Plane, SacralLevel, Side
 from sifdetect.changes import Comparison, Registration
+from sifdetect.sacroplasty import Sacroplasty
 from sifdetect.terms import BakkerType, Basis, FfpType, Morphology, Presence
 
 __all__ = [
@@ -210,6 +211,7 @@ class StudyFindings:
     evidence: tuple[SeriesEvidence, ...] = ()
     comparison: Comparison | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
+    access: Sacroplasty | None = None
     patient_side_convention: str = "patient"
     schema_version: int = SCHEMA_VERSION
 

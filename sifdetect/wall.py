@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sifdetect.anatomy import AnatomyLabel, SacralLevel, Side
 from sifdetect.components import Points, Sacrum
@@ -202,12 +201,12 @@ def _carried_angle(part: Points, level: float) -> float | None:
 def _wall_points(sacrum: Sacrum, part: Points) -> tuple[Floats, Floats]:
     """(n, 2) where the bodies border on the canal, half a voxel behind the last voxel of bone; (n,)
     their level."""
-    canal = sacrum.segmentation.anatomy.values == AnatomyLabel.SACRAL_CANAL
-    near = ndimage.binary_dilation(canal, iterations=1)
-    wall = part.only(near[tuple(part.index.T)])
+    wall = part.only(sacrum.beside_canal[tuple(part.index.T)])
     if len(wall) == 0:
         return np.zeros((0, 2)), np.zeros(0)
-    column = np.rint(wall.frame_mm[:, [0, 2]] / sacrum.voxel_mm).astype(int)
+    across = wall.frame_mm[:, [0, 2]]
+    # From a voxel's own centre on: between two of them rounding would be a matter of noise.
+    column = np.rint((across - across[0]) / sacrum.voxel_mm).astype(int)
     _, which = np.unique(column, axis=0, return_inverse=True)
     last = np.full(which.max() + 1, np.inf)
     np.minimum.at(last, which.ravel(), wall.frame_mm[:, 1])

@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from sifdetect.findings import Morphology
 from sifdetect.learn import rule_report
-from sifdetect.learn.rule_report import CLASSES, Row, agrees, compare_case, report, wilson
+from sifdetect.learn.rule_case import Row, compare_case
+from sifdetect.learn.rule_report import (
+    CLASSES,
+    agrees,
+    pattern_of,
+    read_rows,
+    report,
+    wilson,
+)
 
 FIXED = (1013, 1020, 1077)
 """An H bent by 5°, one ala parallel and the other's rim, a T: all right when this was written."""
@@ -62,6 +71,21 @@ def test_cases_that_are_in_the_file_are_not_made_again(
     assert rule_report.main(["--cases", "2", "--seed", "5", "--out", str(path)]) == 0
     assert path.read_text() == before
     assert "2 cases" in capsys.readouterr().out
+
+
+def test_a_line_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
+    """A run that was killed while it wrote leaves half a line, which goes."""
+    path = tmp_path / "agreement.jsonl"
+    whole = json.dumps(row(5)) + "\n"
+    path.write_text(whole + whole[:40])
+    assert [one["seed"] for one in read_rows(path)] == [5]
+    assert path.read_text() == whole
+
+
+def test_the_patterns_take_turns() -> None:
+    """Eight seeds in a row have eight patterns."""
+    patterns = set(Morphology) - {Morphology.INDETERMINATE}
+    assert {pattern_of(seed) for seed in range(3001, 3009)} == patterns
 
 
 def test_the_rules_read_a_fixed_case_as_it_was_drawn() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sifdetect.access_words import access_said
 from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.commands.options import add_common, listed, weightings
 from sifdetect.errors import BatchIncomplete, SifdetectError
@@ -52,6 +53,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="LIST",
         help=f"of NIfTI input from MR, one for all files or one each: {_WEIGHTINGS}",
+    )
+    parser.add_argument(
+        "--access", action="store_true", help="add the geometry of a sacroplasty, for a physician"
     )
     parser.add_argument("--engine", choices=("auto", "openvino", "torch"), default="auto")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
@@ -103,6 +107,7 @@ def _app_options(options: argparse.Namespace) -> Options:
         prior=tuple(options.prior),
         modality=None if options.modality is None else Modality(options.modality.upper()),
         weightings=options.weighting,
+        access=options.access,
     )
 
 
@@ -124,4 +129,5 @@ def _show(findings: StudyFindings, options: argparse.Namespace) -> None:
         for one in findings.fractures
     ]
     said += [f"  {one.text}" for one in findings.warnings]
+    said += [f"  {text}" for text in access_said(findings)]
     print("\n".join(said))

@@ -15,6 +15,7 @@ from highdicom.sr import (
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
+from sifdetect.access_words import access_said
 from sifdetect.anatomy import DenisZone
 from sifdetect.dicom import codes, sentences
 from sifdetect.dicom.codes import private
@@ -97,6 +98,7 @@ def _texts(findings: StudyFindings, header: Dataset) -> Iterator[TextContentItem
     rows += [(private("COVERAGE"), text) for text in sentences.coverage(findings)]
     rows += [(codes.RECOMMENDATION, text) for text in sentences.recommendations(findings)]
     rows += [(codes.COMMENT, text) for text in sentences.notes(findings)]
+    rows += [(codes.COMMENT, text) for text in access_said(findings)]
     rows += [(codes.PROCEDURE_DESCRIPTION, sentences.series_line(s)) for s in findings.sources]
     rows += [(private("STATEMENT"), STATEMENT)]
     for name, text in rows:

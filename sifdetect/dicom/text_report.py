@@ -22,6 +22,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
 from sifdetect import __version__
+from sifdetect.access_words import access_said
 from sifdetect.dicom import codes, sentences, words
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.progress import progress
@@ -73,6 +74,7 @@ def encode_text_report(
     algorithm = findings.algorithm if findings else Algorithm(name="sifdetect", version=__version__)
     sections = list(_sections(findings, study, failure=failure, algorithm=algorithm))
     key = findings.presence.value if findings else "not assessable"
+    key += " access" if findings and findings.access else ""
     parts = (*algorithm_parts(algorithm), *source_parts(datasets), key, failure or "")
     result = EnhancedSR(
         evidence=[nameless(header), *_key_images(study)],
@@ -128,6 +130,7 @@ def _found(findings: StudyFindings) -> Iterator[str]:
         yield sentences.reason(*row)
     yield from sentences.coverage(findings)
     yield from sentences.notes(findings)
+    yield from access_said(findings)
     yield f"Probability of a sacral insufficiency fracture-like finding: {_probability(findings)}."
 
 

@@ -36,10 +36,18 @@ def algorithm_parts(algorithm: Algorithm) -> tuple[str, ...]:
 
 
 def findings_parts(findings: StudyFindings) -> tuple[str, ...]:
-    """What makes one answer another: study, series used, algorithm, what it is compared with."""
+    """What makes one answer another: study, series used, algorithm, what it is compared with, and
+    whether access was asked for."""
     used = sorted(source.series_instance_uid for source in findings.sources if source.used)
     prior = () if findings.comparison is None else (repr(findings.comparison),)
-    return (findings.study_instance_uid, *used, *algorithm_parts(findings.algorithm), *prior)
+    asked = () if findings.access is None else ("access",)
+    return (
+        findings.study_instance_uid,
+        *used,
+        *algorithm_parts(findings.algorithm),
+        *prior,
+        *asked,
+    )
 
 
 def source_parts(datasets: Sequence[Dataset]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 _TURN_DEG = np.array([9.0, 4.0, 4.0])
 _SHIFT_MM = 4.0
-"""Beside what the frames of a pool are off: a localizer errs by 4-6 mm (median), 10-12 mm (90 %)."""
+"""Beside what the frames of a pool are off: localizers err by 4-6 mm (median), 10-12 mm (90 %)."""
 _NOTHING = np.zeros(1, dtype=np.float32)
 _LESION_SHIFT = 5
 """Bits of a packed voxel below its lesions: one of weight, four of class."""

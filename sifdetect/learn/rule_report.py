@@ -1,37 +1,29 @@
 """What the rules say of true labels beside the truth of synthetic cases: docs/rules.md.
 
-python -m sifdetect.learn.rule_report --cases 100 --seed 0 --out agreement.jsonl
+python -m sifdetect.learn.rule_report --cases 2000 --seed 20000 --jobs 2 --out agreement.jsonl
 
-Each case is rendered as labels at 1.5 mm in the region's box, without images, measured and
-classified. A case is read as MR; a healed fracture, which shows on CT alone, as CT. FFP is compared
-with what can be said without the pubic rami, which lie outside the box.
+The eight patterns take turns, so that each has an eighth of the cases; ``--patterns drawn`` takes
+those of training. A run that was cut goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sifdetect.anatomy import LesionBit, Modality, MrWeighting, SacralLevel, Side
-from sifdetect.bundle import region_spec
-from sifdetect.classify import Classification, Context, classify
-from sifdetect.findings import BakkerType, FfpType
-from sifdetect.measure import Measurements, measure
-from sifdetect.synth.anterior_ring import AnteriorRing
-from sifdetect.synth.fracture import Stage
-from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
-from sifdetect.synth.truth import ffp_of, subtype, truth_of
-from sifdetect.volume import LabelMap, Segmentation
-
-Row = dict[str, Any]
+from sifdetect.findings import Morphology
+from sifdetect.learn.jobs import for_each
+from sifdetect.learn.rule_case import Row, compare_case
+from sifdetect.synth.scene import PATTERNS
 
 CLASSES = (
     "side",
@@ -46,7 +38,6 @@ CLASSES = (
     "step_level",
 )
 ERRORS = ("step_mm", "angle_deg")
-SPACING_MM = 1.5
 LEVEL_OFF = 0.25
 """A step is at its level where it lies this close, a quarter of a segment."""
 _Z95 = 1.959964
@@ -57,55 +48,54 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m sifdetect.learn.rule_report")
     parser.add_argument("--cases", type=int, default=100, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the first case")
-    parser.add_argument("--jobs", type=int, default=1, metavar="J")
-    parser.add_argument("--out", type=Path, help="JSON lines, one a case; resumed where it exists")
+    parser.add_argument("--jobs", type=int, default=1, metavar="J", help="processes")
+    parser.add_argument("--patterns", choices=("even", "drawn"), default="even")
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one a case; resumed")
     chosen = parser.parse_args(arguments)
     seeds = range(chosen.seed, chosen.seed + chosen.cases)
-    known = {row["seed"]: row for row in _read(chosen.out)}
+    known = {row["seed"] for row in read_rows(chosen.out)}
     missing = [seed for seed in seeds if seed not in known]
-    for row in _compared(missing, chosen.jobs):
-        known[row["seed"]] = row
-        if chosen.out is not None:
-            with chosen.out.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(row) + "\n")
-    sys.stdout.write(report([known[seed] for seed in seeds]) + "\n")
+    if missing:
+        for_each(_Work(chosen.out, chosen.patterns == "even"), missing, jobs=chosen.jobs)
+    rows = {row["seed"]: row for row in read_rows(chosen.out)}
+    sys.stdout.write(report([rows[seed] for seed in seeds]) + "\n")
     return 0
 
 
-def segmentation_of(params: CaseParams, spacing_mm: float = SPACING_MM) -> Segmentation:
-    """A case as a perfect network would see it: its own labels, probability 0 or 1."""
-    spec = region_spec(Modality.MR)
-    assert spec.low_mm is not None
-    assert spec.high_mm is not None
-    grid = params.frame.grid(spec.low_mm, spec.high_mm, spacing_mm)
-    scene = scene_at(params, points_of(params, grid), spacing_mm)
-    bits = scene.lesion_bits()
-    return Segmentation(
-        anatomy=LabelMap(scene.anatomy(), grid),
-        lesions=LabelMap(bits, grid),
-        probability=np.stack([((bits & bit.value) > 0).astype(np.float32) for bit in LesionBit]),
-        level=np.clip(scene.bones.level, 0, 5).astype(np.float32),
-        frame=params.frame,
-        in_view=np.ones(grid.shape, dtype=np.bool_),
-    )
+@dataclass(frozen=True)
+class _Work:
+    """Compares the case of a seed and adds its line to a file, whole or not at all."""
+
+    path: Path
+    even: bool
+
+    def __call__(self, seed: int) -> None:
+        start = time.perf_counter()
+        row = compare_case(seed, pattern_of(seed) if self.even else None)
+        row["seconds"] = round(time.perf_counter() - start, 2)
+        line = (json.dumps(row) + "\n").encode()
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            # One write, and appended: lines of several processes do not mix.
+            os.write(file, line)
+        finally:
+            os.close(file)
 
 
-def compare_case(seed: int) -> Row:
-    """Truth and statement of one case without mimics, and what drew it."""
-    params = sample_case(seed, mimics=0.0)
-    healed = bool(params.fracture.sheets) and params.fracture.stage is Stage.HEALED
-    modality = Modality.CT if healed else Modality.MR
-    measured = measure(segmentation_of(params), fluid_sensitive=not healed, modality=modality)
-    weightings = () if healed else (MrWeighting.STIR, MrWeighting.T1)
-    whole = dict.fromkeys(SacralLevel, 1.0)
-    stated = classify(measured, Context(coverage=whole, weightings=weightings))
-    return {
-        "seed": seed,
-        "stage": params.fracture.stage.value if params.fracture.sheets else "none",
-        "truth": _truth(params),
-        "stated": _stated(measured, stated),
-        "drawn": _drawn(params),
-    }
+def pattern_of(seed: int) -> Morphology:
+    """The pattern whose turn it is: each of eight seeds in a row has another one."""
+    return PATTERNS[seed % len(PATTERNS)][0]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The cases of a file; a last line that was cut off is taken out of it."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        os.truncate(path, len(whole))
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def report(rows: list[Row]) -> str:
@@ -138,80 +128,6 @@ def agrees(name: str, truth: Any, stated: Any) -> bool:
     if name == "step_level" and truth is not None and stated is not None:
         return bool(abs(truth - stated) <= LEVEL_OFF)
     return bool(truth == stated)
-
-
-def _compared(seeds: list[int], jobs: int) -> Iterator[Row]:
-    if jobs <= 1:
-        yield from map(compare_case, seeds)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(compare_case, seeds)
-
-
-def _read(path: Path | None) -> list[Row]:
-    if path is None or not path.exists():
-        return []
-    rows: list[Row] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return rows
-
-
-def _truth(params: CaseParams) -> Row:
-    truth, broken = truth_of(params), params.fracture
-    moved = params.displacement if broken.transverse is not None else None
-    hidden = replace(params, ring=AnteriorRing((), params.ring.stage, params.ring.margin))
-    transverse = broken.transverse
-    return {
-        "side": sorted({limb.side.value for limb in broken.limbs}),
-        "morphology": truth.morphology.value.value,
-        "denis_right": truth.denis.right,
-        "denis_left": truth.denis.left,
-        "denis_subtype": subtype(params),
-        "bakker_right": _name(truth.bakker.right),
-        "bakker_left": _name(truth.bakker.left),
-        "bakker_corpus": _name(truth.bakker.corpus),
-        "ffp": _name(ffp_of(hidden)),
-        "step_level": None if transverse is None else transverse.level,
-        "step_mm": None if transverse is None else (moved.step_mm if moved else 0.0),
-        "angle_deg": None if transverse is None else (moved.kyphosis_deg if moved else 0.0),
-    }
-
-
-def _stated(measured: Measurements, stated: Classification) -> Row:
-    wall = measured.wall
-    return {
-        "side": sorted(f.side.value for f in measured.fractures if f.side is not Side.MIDLINE),
-        "morphology": stated.morphology.value.value,
-        "denis_right": stated.denis.right,
-        "denis_left": stated.denis.left,
-        "denis_subtype": stated.denis.subtype,
-        "bakker_right": _name(stated.bakker.right),
-        "bakker_left": _name(stated.bakker.left),
-        "bakker_corpus": _name(stated.bakker.corpus),
-        "ffp": _name(stated.ffp.value),
-        "step_level": None if wall is None else round(wall.level, 2),
-        "step_mm": None if wall is None else round(wall.step_mm, 2),
-        "angle_deg": None if wall is None else round(wall.angle_deg, 2),
-    }
-
-
-def _name(kind: BakkerType | FfpType | None) -> str | None:
-    return None if kind is None else kind.value
-
-
-def _drawn(params: CaseParams) -> Row:
-    broken, moved = params.fracture, params.displacement
-    return {
-        "limbs": [
-            f"{limb.side.value} {limb.course.name} lateral {limb.lateral:.2f} levels"
-            f" {limb.upper:.2f}-{limb.lower:.2f} depth {limb.dorsal:.2f}"
-            f"{' occult' if limb.occult else ''}"
-            for limb in broken.limbs
-        ],
-        "fragments": len(broken.fragments),
-        "moved": None
-        if moved is None
-        else f"{moved.part.value} {moved.step_mm:.1f} mm {moved.kyphosis_deg:.1f} deg",
-    }
 
 
 def _table(rows: list[Row]) -> Iterator[str]:

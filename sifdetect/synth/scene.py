@@ -227,8 +227,15 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
 
 def lesions_at(case: CaseParams, points: Points, voxel_mm: float) -> lesions.LesionField:
     """The fractures alone, as they are in the scene at these points."""
+    return broken_at(case, points, voxel_mm)[1]
+
+
+def broken_at(
+    case: CaseParams, points: Points, voxel_mm: float
+) -> tuple[shape.BoneField, lesions.LesionField]:
+    """The bones and their fractures, without soft tissue and mimics: all that labels need."""
     bones, material = _bones_at(case, points)
-    return _lesions(case, material, bones, voxel_mm)
+    return bones, _lesions(case, material, bones, voxel_mm)
 
 
 def mimics_at(case: CaseParams, points: Points, voxel_mm: float) -> confounders.MimicField:

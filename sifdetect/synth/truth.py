@@ -50,6 +50,15 @@ def truth_of(params: CaseParams) -> StudyFindings:
     A healed fracture is listed by its band of sclerosis; presence is then indeterminate, since
     nothing tells it from sclerosis of another cause (clinical.md §2).
     """
+    return replace(
+        classes_of(params),
+        fractures=_fractures(params),
+        other_findings=(*_rami(params), *_mimics(params)),
+    )
+
+
+def classes_of(params: CaseParams) -> StudyFindings:
+    """The truth without its findings: all that needs no rendering."""
     fracture = params.fracture
     zones = {side: _zone(fracture, side) for side in (Side.LEFT, Side.RIGHT)}
     presence = Presence.PRESENT if fracture.sheets else Presence.ABSENT
@@ -76,8 +85,6 @@ def truth_of(params: CaseParams) -> StudyFindings:
         ffp=FfpFinding(value=ffp_of(params), rule=RULE),
         coverage=Coverage(sacrum=1.0, by_level=dict.fromkeys(levels_of(params), 1.0)),
         algorithm=Algorithm(name="sifdetect.synth", version=VERSION),
-        fractures=_fractures(params),
-        other_findings=(*_rami(params), *_mimics(params)),
     )
 
 
