@@ -22,7 +22,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
 from sifdetect import __version__
-from sifdetect.dicom import codes, sentences, words
+from sifdetect.dicom import codes, sentences
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.provenance import STATEMENT, finish, header_of, moment_of, nameless, written
 from sifdetect.dicom.read import DicomStudy
@@ -126,12 +126,7 @@ def _found(findings: StudyFindings) -> Iterator[str]:
         yield sentences.reason(*row)
     yield from sentences.coverage(findings)
     yield from sentences.notes(findings)
-    yield f"Probability of a sacral insufficiency fracture-like finding: {_probability(findings)}."
-
-
-def _probability(findings: StudyFindings) -> str:
-    share = words.probability(findings.probability)
-    return f"{share} (in the part that is in view)" if sentences.is_partial(findings) else share
+    yield f"Probability of a sacral insufficiency fracture-like finding: {sentences.chance(findings)}."
 
 
 def _sources(study: DicomStudy) -> Sequence[SourceSeries]:
