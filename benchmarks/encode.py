@@ -2,9 +2,9 @@
 
     python benchmarks/encode.py [--slices 300] [--findings 6] [--repeat 3]
 
-The scan is 512×512 with a block for a sacrum and ellipsoids for findings: encoding does not look at
-what they mean. Times are processor seconds of this one process (OMP_NUM_THREADS=1 for one core), the
-first in a fresh process, in which libraries load their tables, and the least of the later ones.
+The scan is 512×512 with a block for a sacrum and ellipsoids for findings: encoding does not look
+at what they mean. Times are processor seconds of this one process (OMP_NUM_THREADS=1 for one core),
+the first in a fresh process, in which libraries load their tables, and the least of the later ones.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 
+from encode_case import Case, made_case
 from pydicom import Dataset
 
-from benchmarks.encode_case import Case, made_case
 from sifdetect.dicom.seg import encode_seg
 from sifdetect.dicom.sr import encode_sr
 from sifdetect.dicom.summary import encode_summary

@@ -261,7 +261,7 @@ def test_text_in_these_scripts_is_drawn_as_it_is(text: str) -> None:
 
 
 def test_what_no_typeface_holds_is_a_question_mark() -> None:
-    """Never an empty box, and never silently left out; a base letter stands in where there is one."""
+    """Never an empty box, and never silently left out."""
     assert drawable("김 민수") == "? ??"
     assert drawable("a → b") == "a -> b"
 

@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=listed,
         default=("sr", "seg", "summary"),
         metavar="LIST",
-        help="some of sr,seg,summary,nifti (default: sr,seg,summary)",
+        help="some of sr,seg,summary,data,pdf,gsps,fhir,nifti (default: sr,seg,summary)",
     )
     parser.add_argument("--modality", type=str.lower, choices=("ct", "mr"), help="of NIfTI input")
     parser.add_argument(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from itertools import groupby
@@ -73,24 +74,34 @@ def width(text: str, size: int, weight: Weight = Weight.REGULAR) -> float:
     return sum(face(path, size).getlength(piece) for piece, path in runs(text, weight))
 
 
+@dataclass(frozen=True)
+class Type:
+    """How a line looks: pixels, colour, weight, and the width of a black border around it.
+
+    The border makes text readable on any gray.
+    """
+
+    size: int
+    color: Color
+    weight: Weight = Weight.REGULAR
+    border: int = 0
+
+
 def draw_line(
     draw: ImageDraw.ImageDraw,
     at: tuple[float, float],
     text: str,
+    look: Type,
     *,
-    size: int,
-    color: Color,
-    weight: Weight = Weight.REGULAR,
     anchor: str = "la",
-    border: int = 0,
 ) -> None:
     """One line of text at (x, y).
 
     Args:
         anchor: as Pillow names it: l, m or r, then a (top), m (middle), s (baseline) or d (bottom);
             heights are those of the Latin typeface, whatever the script.
-        border: width of a black border, which makes text readable on any gray.
     """
+    size, weight = look.size, look.weight
     x, y = at
     shown = drawable(text)
     ascent, descent = face(weight.value, size).getmetrics()
@@ -100,7 +111,13 @@ def draw_line(
     for piece, path in runs(shown, weight):
         font = face(path, size)
         draw.text(
-            (x, y), piece, font=font, fill=color, anchor="ls", stroke_width=border, stroke_fill=0
+            (x, y),
+            piece,
+            font=font,
+            fill=look.color,
+            anchor="ls",
+            stroke_width=look.border,
+            stroke_fill=(0, 0, 0),
         )
         x += font.getlength(piece)
 

@@ -44,7 +44,8 @@ def slice_images(series: DicomSeries) -> tuple[SliceImage, ...]:
 def shown(labels: SeriesLabels, series: DicomSeries) -> NDArray[np.uint8]:
     """Numbers of the findings (slices, rows, columns) where there is an image to show them on.
 
-    Read-only where every slice has its image, as the labels themselves are. A slice that was never sent and was filled from its neighbours has none; a finding that lies
+    Read-only where every slice has its image, as the labels themselves are. A slice that was never
+    sent and was filled from its neighbours has none; a finding that lies
     on such slices alone is shown on the image that stands in for the first of them.
     """
     if not series.filled:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from sifdetect.dicom.lettering import Color, Weight, draw_line, drawable, width, wrapped
+from sifdetect.dicom.lettering import Color, Type, Weight, draw_line, drawable, width, wrapped
 
 Box = tuple[float, float, float, float]
 
@@ -43,7 +43,7 @@ class Page:
         anchor: str = "la",
     ) -> None:
         """One line of text at (x, y); ``anchor`` as in ``lettering.draw_line``."""
-        draw_line(self.draw, at, text, size=size, color=color, weight=weight, anchor=anchor)
+        draw_line(self.draw, at, text, Type(size, color, weight), anchor=anchor)
 
     def paragraph(
         self,
@@ -103,5 +103,4 @@ def draw_badge(
     x, y = at
     draw.ellipse((x - 10, y - 10, x + 10, y + 10), fill=BACKGROUND)
     draw.ellipse((x - 9, y - 9, x + 9, y + 9), fill=color)
-    style = Weight.SEMIBOLD
-    draw_line(draw, (x, y), str(number), size=14, color=BACKGROUND, weight=style, anchor="mm")
+    draw_line(draw, (x, y), str(number), Type(14, BACKGROUND, Weight.SEMIBOLD), anchor="mm")

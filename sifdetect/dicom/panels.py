@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from skimage.measure import find_contours
 
-from sifdetect.dicom.lettering import Color, draw_line
+from sifdetect.dicom.lettering import Color, Type, draw_line
 from sifdetect.dicom.page import MUTED, TEXT, draw_badge
 from sifdetect.dicom.reformat import Picture
 from sifdetect.dicom.seg import color_of
@@ -44,8 +44,8 @@ def _marked(image: Image.Image, picture: Picture) -> Image.Image:
         _tick(draw, np.array([x, y]), np.array([to_x, to_y]))
     places = ((14, height / 2), (width - 14, height / 2), (width / 2, 20), (width / 2, height - 20))
     for letter, at, anchor in zip(picture.edges, places, ("lm", "rm", "mm", "mm"), strict=True):
-        draw_line(draw, at, letter, size=16, color=TEXT, anchor=anchor, border=2)
-    draw_line(draw, (8, 4), picture.title, size=14, color=TEXT, border=2)
+        draw_line(draw, at, letter, Type(16, TEXT, border=2), anchor=anchor)
+    draw_line(draw, (8, 4), picture.title, Type(14, TEXT, border=2))
     x, y, bar = 10, height - 12, 50.0 / picture.pixel_mm
     for line in (
         [(x, y), (x + bar, y)],
@@ -53,7 +53,7 @@ def _marked(image: Image.Image, picture: Picture) -> Image.Image:
         [(x + bar, y - 4), (x + bar, y + 4)],
     ):
         draw.line(line, fill=TEXT, width=2)
-    draw_line(draw, (x + bar / 2, y - 6), "50 mm", size=13, color=TEXT, anchor="ms", border=2)
+    draw_line(draw, (x + bar / 2, y - 6), "50 mm", Type(13, TEXT, border=2), anchor="ms")
     return image
 
 

@@ -25,6 +25,7 @@ from pydicom.uid import SegmentationStorage
 
 from sifdetect.anatomy import Side
 from sifdetect.dicom import codes, words
+from sifdetect.dicom.carried import carry
 from sifdetect.dicom.frames import ENHANCED
 from sifdetect.dicom.outline import marked_box, numbers_in, shown
 from sifdetect.dicom.provenance import (
@@ -123,7 +124,8 @@ def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSerie
     result.SeriesDescription = "SIF-like findings, segmentation (research)"
     _name_dimensions(result)
     moment = moment_of(series.datasets)
-    return finish(result, header, algorithm=findings.algorithm, moment=moment)
+    finish(result, header, algorithm=findings.algorithm, moment=moment)
+    return carry(result, findings)
 
 
 def _name_dimensions(result: Dataset) -> None:

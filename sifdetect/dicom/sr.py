@@ -26,6 +26,7 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 from sifdetect.dicom import codes, words
+from sifdetect.dicom.carried import carry
 from sifdetect.dicom.evaluations import group_measurements, study_evaluations
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.outline import (
@@ -104,7 +105,8 @@ def encode_sr(
         specific_character_set=None,
     )
     result.SeriesDescription = "SIF-like findings, report (research)"
-    return finish(result, header, algorithm=findings.algorithm, moment=moment_of(datasets))
+    finish(result, header, algorithm=findings.algorithm, moment=moment_of(datasets))
+    return carry(result, findings)
 
 
 def _content(findings: StudyFindings, regions: list[Region], header: Dataset) -> MeasurementReport:

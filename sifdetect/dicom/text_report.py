@@ -23,6 +23,7 @@ from pydicom.uid import UID
 
 from sifdetect import __version__
 from sifdetect.dicom import codes, sentences
+from sifdetect.dicom.carried import carry
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.provenance import STATEMENT, finish, header_of, moment_of, nameless, written
 from sifdetect.dicom.read import DicomStudy
@@ -84,7 +85,8 @@ def encode_text_report(
         specific_character_set=None,
     )
     result.SeriesDescription = "SIF report, text (research)"
-    return finish(result, header, algorithm=algorithm, moment=moment_of(datasets))
+    finish(result, header, algorithm=algorithm, moment=moment_of(datasets))
+    return carry(result, findings) if findings else result
 
 
 def _standard(header: Dataset) -> bool:
@@ -126,7 +128,8 @@ def _found(findings: StudyFindings) -> Iterator[str]:
         yield sentences.reason(*row)
     yield from sentences.coverage(findings)
     yield from sentences.notes(findings)
-    yield f"Probability of a sacral insufficiency fracture-like finding: {sentences.chance(findings)}."
+    share = sentences.chance(findings)
+    yield f"Probability of a sacral insufficiency fracture-like finding: {share}."
 
 
 def _sources(study: DicomStudy) -> Sequence[SourceSeries]:
