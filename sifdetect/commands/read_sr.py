@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one JSON object a file on stdout, and on stderr what could not be read."""
-    from sifdetect.dicom.read_sr import read_findings  # noqa: PLC0415  # --help must not wait
+    from sifdetect.dicom.read_sr import read_findings  # noqa: PLC0415  # heavy; --help must not wait
 
     errors: list[SifdetectError] = []
     for path in options.paths:
