@@ -23,7 +23,7 @@ _AE_TITLE = r"(?=.*[^ ])[ -\[\]-~]{1,16}"  # PS3.5 6.2: AE, 16 characters, no ba
 _CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+)?"
 _DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _HOST = r"[A-Za-z0-9._:-]{1,253}"
-_OUTPUT = r"sr|seg|summary"
+_OUTPUT = r"sr|seg|summary|data|pdf|gsps"
 
 
 def _text(default: str, pattern: str) -> Any:

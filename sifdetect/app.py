@@ -15,11 +15,10 @@ from pathlib import Path
 from sifdetect.access import with_access
 from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.changes import Comparison
+from sifdetect.dicom.fhir import diagnostic_report
 from sifdetect.dicom.nifti import write_labels
-from sifdetect.dicom.read import DicomSeries, DicomStudy
-from sifdetect.dicom.seg import encode_seg
-from sifdetect.dicom.sr import encode_sr
-from sifdetect.dicom.summary import encode_summary
+from sifdetect.dicom.read import DicomStudy
+from sifdetect.dicom.results import KINDS, encode_results
 from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.engine import Engine, Models
 from sifdetect.errors import InputError, SifdetectError, UsageError
@@ -28,9 +27,9 @@ from sifdetect.folder import whole
 from sifdetect.followup import Earlier, analyzed, read_examination, read_prior, require
 from sifdetect.inputs import StudyInput, read_inputs
 from sifdetect.prior import compared, require_comparable
-from sifdetect.study import Analysis, SeriesLabels
+from sifdetect.study import Analysis
 
-OUTPUTS = ("sr", "seg", "summary", "nifti")
+OUTPUTS = (*KINDS, "fhir", "nifti")
 """What ``analyze`` can write."""
 
 _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
@@ -223,8 +222,7 @@ def _analyzed(
         encode = time.perf_counter() - encoding
         total = one.seconds + time.perf_counter() - start
         findings = _timed(analysis.findings, read=one.seconds, encode=encode, total=total)
-        document = json.dumps(to_json(findings), indent=2, ensure_ascii=False)
-        (draft / "findings.json").write_text(document + "\n", encoding="utf-8")
+        _write_json(draft / "findings.json", to_json(findings))
         return Analyzed(findings, folder, _names(draft, folder), None)
 
 
@@ -238,34 +236,20 @@ def folder_name(study_instance_uid: str) -> str:
 def _write_dicom(
     analysis: Analysis, study: DicomStudy, draft: Path, outputs: Collection[str]
 ) -> None:
-    findings, labels = analysis.findings, analysis.labels
-    marked = tuple(one for one in labels if one.findings.values.any())
-    wanted = marked if "seg" in outputs else ()
-    made = [encode_seg(findings, one, _dicom_series(study, one)) for one in wanted]
-    names = ["seg.dcm"] if len(made) == 1 else [f"seg-{n}.dcm" for n in range(1, len(made) + 1)]
-    if "sr" in outputs:
-        report = (
-            encode_sr(findings, marked, study, segmentations=made.copy())
-            if findings.fractures
-            else encode_text_report(findings, study)
-        )
-        made.append(report)
-        names.append("sr.dcm")
-    if "summary" in outputs:
-        made.append(encode_summary(findings, labels, study))
-        names.append("summary.dcm")
-    for name, dataset in zip(names, made, strict=True):
+    for name, dataset in encode_results(analysis, study, outputs).items():
         dataset.save_as(draft / name, enforce_file_format=True)
+    if "fhir" in outputs:
+        _write_json(draft / "fhir.json", diagnostic_report(analysis.findings, study))
+
+
+def _write_json(path: Path, document: object) -> None:
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _warned(analysis: Analysis, more: Sequence[Warning]) -> Analysis:
     warnings = (*analysis.findings.warnings, *more)
     return replace(analysis, findings=replace(analysis.findings, warnings=warnings))
-
-
-def _dicom_series(study: DicomStudy, labels: SeriesLabels) -> DicomSeries:
-    uid = labels.source.series_instance_uid
-    return next(one for one in study.series if one.source.series_instance_uid == uid)
 
 
 def _timed(findings: StudyFindings, **seconds: float) -> StudyFindings:

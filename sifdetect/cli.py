@@ -9,7 +9,16 @@ import warnings
 from collections.abc import Sequence
 
 from sifdetect import __version__
-from sifdetect.commands import analyze, compare, data, evaluate, model, synth, train
+from sifdetect.commands import (
+    analyze,
+    compare,
+    data,
+    evaluate,
+    model,
+    read_sr,
+    synth,
+    train,
+)
 from sifdetect.errors import SifdetectError
 
 LOG = logging.getLogger("sifdetect")
@@ -41,8 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sifdetect {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (analyze, compare, synth, data, train, evaluate, model):
-        name = module.__name__.rpartition(".")[2]
+    for module in (analyze, compare, read_sr, synth, data, train, evaluate, model):
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
         module.add(commands.add_parser(name, help=module.HELP))
     return parser
 

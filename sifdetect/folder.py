@@ -13,7 +13,8 @@ from pathlib import Path
 from sifdetect.errors import UsageError
 
 _OURS = re.compile(
-    r"findings\.json|labels\.json|series-\d+|(sr|seg)(-\d+)?\.dcm|(summary|report\.pdf|gsps)\.dcm"
+    r"(findings|labels|fhir)\.json|series-\d+"
+    r"|(sr|seg|gsps)(-\d+)?\.dcm|(summary|report\.pdf|sr-data)\.dcm"
 )
 """What a results folder holds (contract: folder that ``analyze`` writes)."""
 

@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from sifdetect.anatomy import Modality, SacralLevel
-from sifdetect.dicom.page import AMBER, GOOD, SACRUM, drawable, font
+from sifdetect.dicom.lettering import Weight, drawable, runs, width, wrapped
+from sifdetect.dicom.page import AMBER, GOOD
+from sifdetect.dicom.panels import SACRUM
 from sifdetect.dicom.reformat import Picture, pictures
 from sifdetect.dicom.seg import color_of, encode_seg
 from sifdetect.dicom.sr import encode_sr
-from sifdetect.dicom.summary import encode_summary, render
+from sifdetect.dicom.summary import encode_summary
+from sifdetect.dicom.summary_page import render
 from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.findings import Coverage, Presence, Warning
-from sifdetect.volume import Volume
+from sifdetect.volume import LabelMap, Volume
 from tests.result_cases import (
     CENTRE_LPS_MM,
     LEFT_LPS_MM,
@@ -77,11 +80,11 @@ def test_the_judge_of_summaries_fires(tmp_path: Path) -> None:
 
 
 def test_a_summary_is_a_colour_picture_of_the_source_s_study() -> None:
-    """1024 × 1024 RGB, the patient's attributes in the header and none burned into the pixels."""
+    """1024 × 972 RGB, the patient's attributes in the header and none burned into the pixels."""
     case = bilateral()
     summary = _encoded(case)
-    assert (summary.Rows, summary.Columns, summary.PhotometricInterpretation) == (1024, 1024, "RGB")
-    assert summary.pixel_array.shape == (1024, 1024, 3)
+    assert (summary.Rows, summary.Columns, summary.PhotometricInterpretation) == (972, 1024, "RGB")
+    assert summary.pixel_array.shape == (972, 1024, 3)
     assert summary.BurnedInAnnotation == "NO"
     assert summary.PatientName == "Müller^Änne"
     assert summary.StudyInstanceUID == case.study.study_instance_uid
@@ -160,7 +163,7 @@ def test_pictures_are_true_to_scale() -> None:
 def test_findings_are_outlined_in_the_colours_of_the_segmentation() -> None:
     """The right finding's colour lies left of the left one's, in the axial picture."""
     page = _page(bilateral())
-    axial = page[120:440, 24:342]
+    axial = page[190:460, 24:344]
     right = np.nonzero(_near(axial, color_of(1)))[1]
     left = np.nonzero(_near(axial, color_of(2)))[1]
     assert len(right) > 100
@@ -173,7 +176,7 @@ def test_the_second_row_shows_the_pictures_without_outlines() -> None:
     case = bilateral()
     gray = _pictures(case.study.series[0].volume)[0].gray
     page = _page(case)
-    below = page[460:640, 24:342]
+    below = page[466:640, 24:344]
     assert gray.std() > 0
     assert not _near(below, color_of(1)).any()
 
@@ -181,16 +184,16 @@ def test_the_second_row_shows_the_pictures_without_outlines() -> None:
 def test_without_a_finding_the_sacrum_is_outlined() -> None:
     """The reader sees what was taken for the sacrum."""
     page = _page(without_finding(Presence.ABSENT))
-    assert _near(page[:440], SACRUM).sum() > 500
-    assert not _near(page, color_of(1)).any()
+    assert _near(page[:460], SACRUM).sum() > 500
+    assert not _near(page[190:], color_of(1)).any()
 
 
 def test_a_cut_sacrum_has_short_amber_bars() -> None:
     """Coverage is drawn by level: green where whole, amber where cut, empty where not seen."""
     coverage = Coverage(sacrum=0.5, by_level={SacralLevel.S1: 1.0, SacralLevel.S2: 0.5})
-    bars = _page(without_finding(Presence.INDETERMINATE, coverage))[780:, 58:250]
+    bars = _page(without_finding(Presence.INDETERMINATE, coverage))[800:, 54:232]
     green, amber = (_near(bars, color).any(axis=0).sum() for color in (GOOD, AMBER))
-    assert_allclose([green, amber], [191, 96], atol=3)
+    assert_allclose([green, amber], [177, 89], atol=3)
 
 
 def test_a_crowded_study_still_fits_on_the_page() -> None:
@@ -202,16 +205,74 @@ def test_a_crowded_study_still_fits_on_the_page() -> None:
         warnings=tuple(Warning(code=str(n), text="long words " * 40) for n in range(9)),
     )
     page, plain = _page(replace(case, findings=crowded)), _page(case)
-    assert (page[980:] == plain[980:]).all()
+    assert (page[944:] == plain[944:]).all()
     assert (page != plain).any()
 
 
-def test_text_is_drawn_in_characters_that_the_font_holds() -> None:
-    """A missing glyph is an empty box; accents go, what is left is readable."""
-    assert drawable("Übersicht – Größe 3 mm³, λ") == "Ubersicht - Grosse 3 mm3, "
-    missing = bytes(font(16).getmask("\uffff"))
-    for letter in "ABCXYZabcxyz0123456789%.,:()+-|\"'":
-        assert bytes(font(16).getmask(letter)) != missing
+def test_a_summary_stays_below_3_mb() -> None:
+    """Uncompressed, so that every archive takes it."""
+    stream = BytesIO()
+    _encoded(bilateral()).save_as(stream, enforce_file_format=True)
+    assert len(stream.getvalue()) <= 3_000_000
+
+
+def test_a_finding_that_two_planes_miss_is_shown_in_the_third() -> None:
+    """A small midline finding behind both other planes decides where the sagittal one cuts."""
+    case = bilateral()
+    grid = case.labels[0].findings.grid
+    marked = np.array(case.labels[0].findings.values)
+    points = grid.index_to_mm(np.moveaxis(np.indices(grid.shape), 0, -1))
+    hidden = np.abs(points - _beside(CENTRE_LPS_MM, 0, -18, -24)).max(axis=-1) < 6
+    assert hidden.any()
+    marked[hidden] = 3
+    labels = replace(case.labels[0], findings=LabelMap(marked, grid))
+    axial, coronal, sagittal = pictures(labels, case.study.series[0].volume, size=(320, 280))
+    shown = [set(one.findings) for one in (axial, coronal, sagittal)]
+    assert all(len(numbers) == 3 for numbers in shown)
+    assert [bool((one.findings[3] > 0.5).any()) for one in (axial, coronal, sagittal)][2]
+    assert not (axial.findings[3] > 0.5).any()
+
+
+def test_ticks_show_where_the_other_planes_cut() -> None:
+    """A point in two planes lies on both ticks' lines: here the crossing is in both pictures."""
+    for picture in _pictures(bilateral().study.series[0].volume):
+        height, width_px = picture.gray.shape
+        assert len(picture.ticks) == 2
+        for ends in picture.ticks:
+            for x, y in ends:
+                edge = min(x, y, width_px - x, height - y)
+                assert_allclose(edge, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Übersicht Größe 3 mm³, ≥ 4°",
+        "Παπαδόπουλος Ελένη",
+        "Иванова Ольга",
+        "山田 花子 ヤマダ 髙﨑",
+        "陳大文",
+    ],
+)
+def test_text_in_these_scripts_is_drawn_as_it_is(text: str) -> None:
+    """Latin, Greek, Cyrillic, Japanese and Chinese: no character is lost or an empty box."""
+    assert drawable(text) == text
+    assert len({path for _, path in runs(text, Weight.SEMIBOLD)}) >= 1
+
+
+def test_what_no_typeface_holds_is_a_question_mark() -> None:
+    """Never an empty box, and never silently left out."""
+    assert drawable("김 민수") == "? ??"
+    assert drawable("a → b") == "a -> b"
+
+
+def test_long_lines_end_in_dots_and_text_without_spaces_breaks() -> None:
+    """No line is wider than its room, in any script."""
+    for text in ("one two three " * 20, "骨盤単純撮影" * 30, "x" * 400):
+        lines = wrapped(text, 200, size=16, most=3)
+        assert len(lines) == 3
+        assert lines[-1].endswith("…")
+        assert all(width(line, 16) <= 200 for line in lines)
 
 
 def test_a_study_without_labels_has_no_summary() -> None:

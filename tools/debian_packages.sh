@@ -7,6 +7,7 @@ tests_of() {
     case $1 in
         orthanc | orthanc-dicomweb) echo "tests/e2e: the round trip with a real PACS" ;;
         dcmtk) echo "tests that send with storescu or read reports with dsrdump" ;;
+        poppler-utils) echo "tests that read the PDF report with pdfinfo" ;;
         dicom3tools) echo "tests that validate every written object with dciodvfy" ;;
         pixelmed-apps | default-jre-headless) echo "tests that validate the SR's template" ;;
         *) echo "tests that need $1" ;;

@@ -27,6 +27,14 @@ Item = CodeContentItem | TextContentItem
 
 
 def group_measurements(fracture: Fracture) -> list[Measurement]:
+    """The numbers of one finding as NUM items."""
+    return [
+        Measurement(name=name, value=round(value, 1), unit=unit)
+        for name, value, unit in measured(fracture)
+    ]
+
+
+def measured(fracture: Fracture) -> list[tuple[Code, float, Code]]:
     """The numbers of one finding with UCUM units; what was not measured is left out."""
     rows: list[tuple[Code, float | None, Code]] = [
         (codes.VOLUME, fracture.volume_mm3, codes.CUBIC_MILLIMETRE),
@@ -44,11 +52,7 @@ def group_measurements(fracture: Fracture) -> list[Measurement]:
         (private("SCLEROSIS-VOLUME"), fracture.sclerosis_mm3, codes.CUBIC_MILLIMETRE),
         (codes.CERTAINTY, 100 * fracture.confidence, codes.PERCENT),
     ]
-    return [
-        Measurement(name=name, value=round(float(value), 1), unit=unit)
-        for name, value, unit in rows
-        if value is not None
-    ]
+    return [(name, float(value), unit) for name, value, unit in rows if value is not None]
 
 
 def study_evaluations(findings: StudyFindings, header: Dataset) -> ContainerContentItem:

@@ -83,14 +83,17 @@ def header_of(dataset: Dataset) -> Dataset:
 
 
 def nameless(header: Dataset) -> Dataset:
-    """The header without the patient's name, for the library, which prints unusual ones aloud.
+    """The header without the patient's name and the character set, for the library.
 
-    ``finish`` writes the name into the result; it never reaches a log.
+    It prints unusual names aloud, and does not know the empty first value with which Japanese
+    character sets begin (PS3.3 C.12.1.1.2). ``finish`` writes both into the result; a name never
+    reaches a log.
     """
     copied = Dataset()
     for element in header:
         copied.add(copy(element))
     copied.PatientName = ""
+    copied.pop("SpecificCharacterSet", None)
     return copied
 
 

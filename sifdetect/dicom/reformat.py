@@ -6,14 +6,17 @@ patient's right at the picture's left, cranial or anterior at its top, and all t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, Modality
+from sifdetect.dicom.outline import marked_box
 from sifdetect.study import SeriesLabels
 from sifdetect.volume import FloatImage, Floats, Grid, LabelMap, Volume
+
+Point = tuple[float, float]
 
 CT_WINDOW_HU = (-200.0, 750.0)
 """A bone window that still shows soft tissue; a fracture line in porotic bone drowns in 40/400."""
@@ -21,6 +24,8 @@ CT_WINDOW_HU = (-200.0, 750.0)
 _MARGIN_MM = 16.0
 _SMALLEST_MM, _LARGEST_MM = 120.0, 220.0
 _STEEPEST_DEG = 60.0
+_FEWEST_PIXELS = 12
+_MOST_POINTS = 50_000
 _LEFT = np.array([1.0, 0.0, 0.0])
 _POSTERIOR = np.array([0.0, 1.0, 0.0])
 _DOWN = np.array([0.0, 0.0, -1.0])
@@ -37,6 +42,8 @@ class Picture:
         findings: number of a finding (from 1) to float32, its share; 0.5 is its border.
         edges: letters of the patient's sides at the left, right, top and bottom of the picture.
         pixel_mm: width and height of a pixel.
+        ticks: ends (x, y) of the lines along which the other pictures' planes cut this one.
+        window: lowest and highest intensity shown, in HU for CT.
     """
 
     title: str
@@ -45,6 +52,8 @@ class Picture:
     findings: dict[int, FloatImage]
     edges: tuple[str, str, str, str]
     pixel_mm: float
+    ticks: tuple[tuple[Point, Point], ...] = ()
+    window: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -63,21 +72,21 @@ def pictures(labels: SeriesLabels, volume: Volume, *, size: tuple[int, int]) -> 
     """Axial, coronal and sagittal pictures of ``size`` (width, height) pixels.
 
     Each plane goes through the place where it shows most of the findings, or without a finding
-    most of the sacrum (sagittal: the midline). The coronal plane follows the tilt of the sacrum
+    most of the sacrum (sagittal: the midline); the sagittal one through a finding
+    that the others do not show. The coronal plane follows the tilt of the sacrum
     where enough of it was seen to know it.
     """
+    labels = _boxed(labels)
     bone = _points(labels.anatomy, [int(label) for label in SACRUM_LABELS])
     found = _points(labels.findings, None)
     center = bone.mean(axis=0) if len(bone) else volume.grid.center_lps_mm
     pixel_mm = _pixel_mm(bone, size)
     target = found if len(found) else bone
-    grids = []
-    planes = _planes(labels)
-    for plane in planes:
-        points = target
-        if plane.title == "Sagittal":
-            points = _sagittal_points(labels, bone=bone)
-        grids.append(_grid(plane, _through(plane, points, center), pixel_mm, size))
+    axial, coronal, sagittal = planes = _planes(labels)
+    grids = [_grid(one, _through(one, target, center), pixel_mm, size) for one in (axial, coronal)]
+    seen = {number for grid in grids for number in _shown_on(labels.findings, grid)}
+    points = _sagittal_points(labels, bone=bone, seen=seen)
+    grids.append(_grid(sagittal, _through(sagittal, points, center), pixel_mm, size))
     cuts = [volume.resampled(grid).values[0] for grid in grids]
     low, high = _window(volume, cuts)
     return tuple(
@@ -88,8 +97,27 @@ def pictures(labels: SeriesLabels, volume: Volume, *, size: tuple[int, int]) -> 
             findings=_shares(labels.findings, grid),
             edges=plane.edges,
             pixel_mm=pixel_mm,
+            ticks=_ticks(grid, [other for other in grids if other is not grid]),
+            window=(low, high),
         )
         for plane, grid, cut in zip(planes, grids, cuts, strict=True)
+    )
+
+
+def _boxed(labels: SeriesLabels) -> SeriesLabels:
+    """The labels in the box that holds them all: a scan is twenty times as large."""
+    boxes = [marked_box(one.values) for one in (labels.anatomy, labels.findings)]
+    held = [box for box in boxes if box is not None]
+    if not held:
+        return labels
+    start = tuple(min(box[axis].start for box in held) for axis in range(3))
+    stop = tuple(max(box[axis].stop for box in held) for axis in range(3))
+    return replace(
+        labels,
+        anatomy=labels.anatomy.cropped((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])),
+        findings=labels.findings.cropped(
+            (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
+        ),
     )
 
 
@@ -104,23 +132,42 @@ def _pixel_mm(bone: Floats, size: tuple[int, int]) -> float:
 
 
 def _points(labels: LabelMap, values: list[int] | None) -> Floats:
-    """(n, 3) LPS positions of the voxels with one of the values; None: of any but zero."""
-    chosen = labels.values > 0 if values is None else np.isin(labels.values, values)
-    return labels.grid.index_to_mm(np.argwhere(chosen))
+    """(n, 3) LPS positions of the voxels with one of the values; None: of any but zero.
+
+    Evenly thinned out where there are very many: they only say where and how large it is.
+    """
+    wanted = np.ones(256, np.bool_)
+    wanted[0] = False
+    if values is not None:
+        wanted[:] = False
+        wanted[values] = True
+    chosen = np.flatnonzero(wanted[labels.values])
+    chosen = chosen[:: max(1, len(chosen) // _MOST_POINTS)]
+    return labels.grid.index_to_mm(np.stack(np.unravel_index(chosen, labels.values.shape), axis=1))
 
 
-def _sagittal_points(labels: SeriesLabels, *, bone: Floats) -> Floats:
-    """The largest finding, else the sacral body, else the sacrum."""
-    counts = np.bincount(labels.findings.values.ravel())
-    if len(counts) > 1 and counts[1:].any():
-        return _points(labels.findings, [int(counts[1:].argmax()) + 1])
+def _sagittal_points(labels: SeriesLabels, *, bone: Floats, seen: set[int]) -> Floats:
+    """The largest finding that no other picture shows, else the largest, else the sacral body."""
+    counts = np.bincount(labels.findings.values.ravel(), minlength=1)
+    counts[0] = 0
+    unseen = counts.copy()
+    unseen[[number for number in seen if number < len(unseen)]] = 0
+    for sizes in (unseen, counts):
+        if sizes.any():
+            return _points(labels.findings, [int(sizes.argmax())])
     body = _points(labels.anatomy, [int(AnatomyLabel.SACRAL_BODY)])
     return np.broadcast_to(body.mean(axis=0), (1, 3)) if len(body) else bone
 
 
+def _shown_on(labels: LabelMap, grid: Grid) -> list[int]:
+    """The labels that have more than a few pixels on a grid."""
+    counts = np.bincount(labels.resampled(grid).values.ravel())
+    return [int(number) for number in np.flatnonzero(counts >= _FEWEST_PIXELS) if number > 0]
+
+
 def _planes(labels: SeriesLabels) -> tuple[_Plane, ...]:
     caudal, tilted = _along_sacrum(labels)
-    coronal = "Coronal, along the sacrum" if tilted else "Coronal"
+    coronal = "Coronal oblique" if tilted else "Coronal"
     return (
         _Plane("Axial", _LEFT, _POSTERIOR, ("R", "L", "A", "P")),
         _Plane(coronal, _LEFT, caudal, ("R", "L", "H", "F")),
@@ -160,6 +207,26 @@ def _grid(plane: _Plane, center: Floats, pixel_mm: float, size: tuple[int, int])
     affine[:3, :3] = np.stack([plane.through, plane.down, plane.across], axis=1) * pixel_mm
     affine[:3, 3] = center - affine[:3, :3] @ np.array([0, (height - 1) / 2, (width - 1) / 2])
     return Grid((1, height, width), affine)
+
+
+def _ticks(grid: Grid, others: list[Grid]) -> tuple[tuple[Point, Point], ...]:
+    """Where the planes of other pictures cut this one, from edge to edge; none where they miss."""
+    _, height, width = grid.shape
+    corners = np.array([[0, 0, 0], [0, 0, width], [0, height, width], [0, height, 0]])
+    lines = []
+    for other in others:
+        depth = other.mm_to_index(grid.index_to_mm(corners))[:, 0]
+        crossed = []
+        for place in range(4):
+            start, end = depth[place], depth[(place + 1) % 4]
+            if start * end < 0:
+                at = corners[place] + start / (start - end) * (
+                    corners[(place + 1) % 4] - corners[place]
+                )
+                crossed.append((float(at[2]), float(at[1])))
+        if len(crossed) == 2:
+            lines.append((crossed[0], crossed[1]))
+    return tuple(lines)
 
 
 def _window(volume: Volume, cuts: list[FloatImage]) -> tuple[float, float]:

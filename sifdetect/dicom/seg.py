@@ -25,8 +25,9 @@ from pydicom.uid import SegmentationStorage
 
 from sifdetect.anatomy import Side
 from sifdetect.dicom import codes, words
+from sifdetect.dicom.carried import carry
 from sifdetect.dicom.frames import ENHANCED
-from sifdetect.dicom.outline import shown
+from sifdetect.dicom.outline import marked_box, numbers_in, shown
 from sifdetect.dicom.provenance import (
     MANUFACTURER,
     STATEMENT,
@@ -66,7 +67,7 @@ def tracking_uid(findings: StudyFindings, number: int) -> str:
 
 def segmented(labels: SeriesLabels, series: DicomSeries) -> list[int]:
     """Numbers (from 1) of the findings that have voxels on images of this series, ascending."""
-    return [int(number) for number in np.unique(shown(labels, series)) if number > 0]
+    return numbers_in(shown(labels, series))
 
 
 def seg_reference(findings: StudyFindings, series: DicomSeries) -> Dataset:
@@ -123,7 +124,8 @@ def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSerie
     result.SeriesDescription = "SIF-like findings, segmentation (research)"
     _name_dimensions(result)
     moment = moment_of(series.datasets)
-    return finish(result, header, algorithm=findings.algorithm, moment=moment)
+    finish(result, header, algorithm=findings.algorithm, moment=moment)
+    return carry(result, findings)
 
 
 def _name_dimensions(result: Dataset) -> None:
@@ -136,7 +138,11 @@ def _name_dimensions(result: Dataset) -> None:
 def _frames(
     labels: SeriesLabels, series: DicomSeries, numbers: list[int]
 ) -> tuple[list[Dataset], NDArray[np.uint8]]:
-    """Source headers, and (frames, rows, columns, segments) in the order of the source's frames."""
+    """Source headers, and (frames, rows, columns) in the order of the source's frames.
+
+    The value is the place of the segment, from 1: findings do not overlap, and one plane a frame is
+    written faster than one for each segment.
+    """
     values = shown(labels, series)
     if series.datasets[0].SOPClassUID in ENHANCED:
         sources = [series.datasets[0]]
@@ -144,13 +150,14 @@ def _frames(
         for number, plane in zip(series.frame_numbers, values, strict=True):
             frames[number - 1] |= plane  # a filled slice names its neighbour's frame: it adds 0
     else:
-        marked = np.flatnonzero(values.any(axis=(1, 2)))
-        kept = [index for index in range(marked[0], marked[-1] + 1) if index not in series.filled]
+        marked = (marked_box(values) or (slice(0),))[0]
+        kept = [index for index in range(marked.start, marked.stop) if index not in series.filled]
         frames = values[kept]
         sources = [series.datasets[index] for index in kept]
     headers = [_completed(header_of(source), series) for source in sources]
-    pixels = np.stack([frames == number for number in numbers], axis=-1).astype(np.uint8)
-    return headers, pixels
+    places = np.zeros(256, np.uint8)
+    places[numbers] = np.arange(1, len(numbers) + 1)
+    return headers, places[frames]
 
 
 def _completed(header: Dataset, series: DicomSeries) -> Dataset:

@@ -108,6 +108,12 @@ def is_partial(findings: StudyFindings) -> bool:
     )
 
 
+def chance(findings: StudyFindings) -> str:
+    """The study's probability, and of what, where not all of the sacrum was seen."""
+    share = probability(findings.probability)
+    return f"{share} (in the part that is in view)" if is_partial(findings) else share
+
+
 def coverage(findings: StudyFindings) -> list[str]:
     """What was in view, level by level, and what limits it."""
     by_level = findings.coverage.by_level
@@ -245,11 +251,16 @@ def _shown(value: float | str | bool) -> str:
 
 def series_name(source: SourceSeries) -> str:
     """What a series is: modality, weighting, plane and its own description, without its size."""
+    title = " ".join(source.description.split(";")[0].split())
+    return series_kind(source) + (f' "{title}"' if title else "")
+
+
+def series_kind(source: SourceSeries) -> str:
+    """Modality, weighting and plane, as far as they are known."""
     kind = [source.modality.value] if source.modality else []
     kind += [source.weighting.value] if source.weighting else []
     kind += [source.plane.value] if source.plane else []
-    title = " ".join(source.description.split(";")[0].split())
-    return " ".join(kind or ["Series"]) + (f' "{title}"' if title else "")
+    return " ".join(kind or ["Series"])
 
 
 def series_line(source: SourceSeries) -> str:

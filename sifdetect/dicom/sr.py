@@ -26,9 +26,18 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 from sifdetect.dicom import codes, words
+from sifdetect.dicom.carried import carry
 from sifdetect.dicom.evaluations import group_measurements, study_evaluations
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
-from sifdetect.dicom.outline import SliceImage, largest_slice, outline, ring, shown, slice_images
+from sifdetect.dicom.outline import (
+    SliceImage,
+    largest_slice,
+    marked_box,
+    outline,
+    ring,
+    shown,
+    slice_images,
+)
 from sifdetect.dicom.provenance import finish, header_of, moment_of, nameless
 from sifdetect.dicom.read import DicomSeries, DicomStudy
 from sifdetect.dicom.seg import seg_reference, segmented, tracking_uid
@@ -96,7 +105,8 @@ def encode_sr(
         specific_character_set=None,
     )
     result.SeriesDescription = "SIF-like findings, report (research)"
-    return finish(result, header, algorithm=findings.algorithm, moment=moment_of(datasets))
+    finish(result, header, algorithm=findings.algorithm, moment=moment_of(datasets))
+    return carry(result, findings)
 
 
 def _content(findings: StudyFindings, regions: list[Region], header: Dataset) -> MeasurementReport:
@@ -124,10 +134,14 @@ def _series_of(labels: SeriesLabels, study: DicomStudy) -> DicomSeries:
 def _region(number: int, pairs: list[tuple[SeriesLabels, DicomSeries]]) -> Region | None:
     """The finding's outline on the first series that shows it."""
     for labels, series in pairs:
-        mask = shown(labels, series) == number
+        values = shown(labels, series)
+        box = marked_box(values)
+        if box is None:
+            continue
+        mask = values[box] == number
         if mask.any():
-            index = largest_slice(mask)
-            return Region(series, index, outline(mask[index]))
+            index = box[0].start + largest_slice(mask)
+            return Region(series, index, outline(values[index] == number))
     return None
 
 

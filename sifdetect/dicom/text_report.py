@@ -23,7 +23,8 @@ from pydicom.uid import UID
 
 from sifdetect import __version__
 from sifdetect.access_words import access_said
-from sifdetect.dicom import codes, sentences, words
+from sifdetect.dicom import codes, sentences
+from sifdetect.dicom.carried import carry
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.progress import progress
 from sifdetect.dicom.provenance import STATEMENT, finish, header_of, moment_of, nameless, written
@@ -87,7 +88,8 @@ def encode_text_report(
         specific_character_set=None,
     )
     result.SeriesDescription = "SIF report, text (research)"
-    return finish(result, header, algorithm=algorithm, moment=moment_of(datasets))
+    finish(result, header, algorithm=algorithm, moment=moment_of(datasets))
+    return carry(result, findings) if findings else result
 
 
 def _standard(header: Dataset) -> bool:
@@ -131,12 +133,8 @@ def _found(findings: StudyFindings) -> Iterator[str]:
     yield from sentences.coverage(findings)
     yield from sentences.notes(findings)
     yield from access_said(findings)
-    yield f"Probability of a sacral insufficiency fracture-like finding: {_probability(findings)}."
-
-
-def _probability(findings: StudyFindings) -> str:
-    share = words.probability(findings.probability)
-    return f"{share} (in the part that is in view)" if sentences.is_partial(findings) else share
+    share = sentences.chance(findings)
+    yield f"Probability of a sacral insufficiency fracture-like finding: {share}."
 
 
 def _sources(study: DicomStudy) -> Sequence[SourceSeries]:

@@ -90,3 +90,36 @@ def sentence(text: str) -> str:
     if not clean:
         return ""
     return clean[0].upper() + clean[1:] + ("" if clean[-1] in ".!?" else ".")
+
+
+def cells(fracture: Fracture, findings: StudyFindings) -> tuple[str, ...]:
+    """A finding as a row of a table: place and zone, levels, what is seen, then bare numbers.
+
+    The numbers are volume in ml, length, distance to the nearest foramen and to the canal and step
+    in mm, angle in degrees, certainty; "-" where it was not measured.
+    """
+    foramen = "-"
+    if fracture.foramen_distance_mm:
+        level, distance = min(fracture.foramen_distance_mm.items(), key=lambda pair: pair[1])
+        foramen = f"{_touching(distance)} ({level.name})"
+    zone = zone_of(fracture, findings)
+    denis = f", Denis {int(zone)}" if zone else ""
+    name = place(fracture, findings)
+    return (
+        f"{name[0].upper()}{name[1:]}{denis}",
+        level_range(fracture.levels) or "-",
+        fracture.basis.value.replace("+", " + "),
+        millilitres(fracture.volume_mm3).removesuffix(" ml"),
+        f"{fracture.length_mm:.0f}",
+        foramen,
+        _touching(fracture.canal_distance_mm),
+        "-" if fracture.step_mm is None else f"{fracture.step_mm:.1f}",
+        "-" if fracture.angle_deg is None else f"{fracture.angle_deg:.0f}",
+        probability(fracture.confidence),
+    )
+
+
+def _touching(distance_mm: float | None) -> str:
+    if distance_mm is None:
+        return "-"
+    return "touches" if distance_mm <= 0 else f"{distance_mm:.1f}"
