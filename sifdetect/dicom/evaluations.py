@@ -23,27 +23,42 @@ from sifdetect.findings import Fracture, Presence, StudyFindings
 
 Item = CodeContentItem | TextContentItem
 
+_ZERO = 0.001
+"""A zero, to the tenth that values are rounded to; a viewer prints nothing for a 0 itself."""
 
-def group_measurements(fracture: Fracture) -> list[Measurement]:
-    """The numbers of one finding with UCUM units; what was not measured is left out."""
-    rows: list[tuple[Code, float | None, Code]] = [
-        (codes.VOLUME, fracture.volume_mm3, codes.CUBIC_MILLIMETRE),
-        (codes.LENGTH, fracture.length_mm, codes.MILLIMETRE),
-    ]
-    rows += [
+
+def group_measurements(fracture: Fracture, label: str) -> list[Measurement]:
+    """The numbers of one finding with UCUM units; what was not measured is left out.
+
+    A viewer that prints five lines at a contour prints the first five: so the certainty comes
+    first, under a meaning that says which finding it is and where, and the nearest foramen stands
+    before the others. See docs/decisions/0015-what-a-viewer-prints-at-a-contour.md.
+
+    Args:
+        label: number, side and zone of the finding, at most 53 characters.
+    """
+    certainty = Code(*codes.CERTAINTY[:2], f"{label}, certainty")
+    length = Code(*codes.LENGTH[:2], "Length of finding")  # "Length" is printed as nothing
+    foramina = [
         (private(f"FORAMEN-{level.name}"), distance, codes.MILLIMETRE)
-        for level, distance in sorted(fracture.foramen_distance_mm.items())
+        for level, distance in sorted(
+            fracture.foramen_distance_mm.items(), key=lambda pair: (pair[1], pair[0])
+        )
     ]
-    rows += [
+    rows: list[tuple[Code, float | None, Code]] = [
+        (certainty, 100 * fracture.confidence, codes.PERCENT),
+        (codes.VOLUME, fracture.volume_mm3, codes.CUBIC_MILLIMETRE),
+        (length, fracture.length_mm, codes.MILLIMETRE),
+        *foramina[:1],
         (private("CANAL-DISTANCE"), fracture.canal_distance_mm, codes.MILLIMETRE),
+        *foramina[1:],
         (private("STEP"), fracture.step_mm, codes.MILLIMETRE),
         (codes.ANGLE, fracture.angle_deg, codes.DEGREE),
         (private("EDEMA-VOLUME"), fracture.edema_mm3, codes.CUBIC_MILLIMETRE),
         (private("SCLEROSIS-VOLUME"), fracture.sclerosis_mm3, codes.CUBIC_MILLIMETRE),
-        (codes.CERTAINTY, 100 * fracture.confidence, codes.PERCENT),
     ]
     return [
-        Measurement(name=name, value=round(float(value), 1), unit=unit)
+        Measurement(name=name, value=round(float(value), 1) or _ZERO, unit=unit)
         for name, value, unit in rows
         if value is not None
     ]
