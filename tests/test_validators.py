@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def _named(name: str, character_set: str) -> Case:
     return bilateral(about=about)
 
 
-STUDIES |= {key: lambda key=key: _named(*NAMES[key]) for key in NAMES}
+STUDIES |= {key: partial(_named, *NAMES[key]) for key in NAMES}
 
 
 @pytest.mark.slow

@@ -100,8 +100,8 @@ def pixelmed(paths: Sequence[Path]) -> list[str]:
 def dsrdump(paths: Sequence[Path]) -> list[str]:
     """Whether dcmtk reads a report without a warning.
 
-    Traps: it exits 0 where mandatory attributes are absent, and says so as a warning alone. Debian's
-    build converts no code extensions (ISO 2022); a report with them is given to it in UTF-8.
+    Traps: it exits 0 where mandatory attributes are absent, and says so as a warning alone. The
+    build of Debian converts no code extensions (ISO 2022); a report with them is given in UTF-8.
     """
     complaints = []
     for path in paths:

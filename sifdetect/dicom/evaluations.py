@@ -35,9 +35,9 @@ def group_measurements(fracture: Fracture, label: str) -> list[Measurement]:
     before the others. See docs/decisions/0015-what-a-viewer-prints-at-a-contour.md.
 
     Args:
-        label: number, side and zone of the finding, at most 53 characters.
+        label: number, side and zone of the finding, at most 64 characters.
     """
-    certainty = Code(*codes.CERTAINTY[:2], f"{label}, certainty")
+    certainty = Code(*codes.CERTAINTY[:2], label)
     length = Code(*codes.LENGTH[:2], "Length of finding")  # "Length" is printed as nothing
     foramina = [
         (private(f"FORAMEN-{level.name}"), distance, codes.MILLIMETRE)

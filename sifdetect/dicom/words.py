@@ -51,9 +51,9 @@ def site(fracture: Fracture, findings: StudyFindings) -> str:
 
 
 def contour_label(number: int, fracture: Fracture, findings: StudyFindings) -> str:
-    """Number, side and zone in one line, as "SIF-1 right ala, Denis zone 1"."""
+    """Number, side and zone, as "SIF-1 right ala, Denis 1"; longer ones run into each other."""
     zone = zone_of(fracture, findings)
-    denis = f", Denis zone {int(zone)}" if zone else ""
+    denis = f", Denis {int(zone)}" if zone else ""
     return f"{tracking_identifier(number, fracture, findings)}{denis}"
 
 

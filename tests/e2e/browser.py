@@ -27,6 +27,7 @@ _SWITCHES = (
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
     "--no-proxy-server",
+    "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 """WebGL without a graphics card, and no other machine than this one."""

@@ -138,7 +138,7 @@ def test_each_contour_is_labelled_with_its_side_and_zone(broken: Reading) -> Non
     """The first line beside a contour names finding, side and zone; a measured zero is printed."""
     broken.viewing.show("report", until="SIF-1")
     text = broken.viewing.text()
-    assert "SIF-1 right ala, Denis zone 1, certainty: 93.00 %" in text
+    assert "SIF-1 right ala, Denis 1: 93.00 %" in text
     assert "Volume: 5630.40 mm3" in text
     assert "Length of finding: 31.40 mm" in text
     assert "Distance to S2 foramen: 4.10 mm" in text
