@@ -5,14 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PACKAGES := orthanc orthanc-dicomweb dcmtk dicom3tools pixelmed-apps default-jre-headless \
-	poppler-utils
+	poppler-utils chromium npm
 # torch comes first and by its exact version: what depends on it then keeps the build that is there.
 TORCH := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest -rfEs
 
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test checks format lint types contracts fast slow tidy debian clean
+.PHONY: help demo test checks format lint types contracts fast slow viewer tidy debian clean
 
 help: ## what can be asked for
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -20,7 +20,7 @@ help: ## what can be asked for
 demo: $(VENV)/.ready ## synthetic study in, report out: see out/demo
 	$(BIN)/python examples/demo.py --out out/demo
 
-test: debian checks fast slow ## everything that must hold
+test: debian viewer checks fast slow ## everything that must hold
 
 checks: format lint types contracts ## the gates that only read the code
 
@@ -47,6 +47,9 @@ tidy: $(VENV)/.ready ## format the code and mend what can be mended
 
 debian:
 	@sh tools/debian_packages.sh $(PACKAGES)
+
+viewer: ## the viewer that the tests in a browser open
+	@sh tools/viewer.sh build/viewer
 
 $(BIN)/python:
 	sh tools/create_venv.sh $(VENV)

@@ -15,11 +15,16 @@ REAL_SCANS = ROOT.parent / "shared" / "real"
 CONTINUOUS_INTEGRATION = os.environ.get("CI") == "true"
 PACKAGE_OF = {
     "Orthanc": "orthanc",
+    "chromium": "chromium",
+    "pdfinfo": "poppler-utils",
     "storescu": "dcmtk",
     "storescp": "dcmtk",
     "echoscu": "dcmtk",
     "dsrdump": "dcmtk",
+    "dsr2xml": "dcmtk",
+    "dcmpschk": "dcmtk",
     "dciodvfy": "dicom3tools",
+    "dcsrdump": "dicom3tools",
     "java": "default-jre-headless",
 }
 """Debian package of each outside command that a test uses."""
@@ -33,6 +38,13 @@ def find_tool(command: str) -> Path:
         package = PACKAGE_OF.get(command, command)
         pytest.skip(f"{command} is not installed (Debian package {package})")
     return Path(found)
+
+
+def needed(path: Path, reason: str) -> Path:
+    """A file that something else installs; the test is skipped, or fails under CI=true, without."""
+    if not path.is_file():
+        pytest.skip(reason)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -74,10 +74,14 @@ class Case:
 
 
 def bilateral(
-    modality: Modality = Modality.MR, *, about: SeriesHeader = PATIENT, enhanced: bool = False
+    modality: Modality = Modality.MR,
+    *,
+    about: SeriesHeader = PATIENT,
+    enhanced: bool = False,
+    spacing_mm: tuple[float, float, float] = SPACING_MM,
 ) -> Case:
     """A study with a fracture in each ala, as the reader hands it over."""
-    grid = oblique_grid()
+    grid = oblique_grid(spacing_mm)
     weighting = MrWeighting.STIR if modality is Modality.MR else None
     anatomy, lesions, marked = _labels(grid)
     volume = Volume(_intensities(anatomy, lesions, modality), grid, modality, weighting)
@@ -99,9 +103,11 @@ def bilateral(
     return Case(_findings(series, about), (labels,), study)
 
 
-def without_finding(presence: Presence, coverage: Coverage | None = None) -> Case:
+def without_finding(
+    presence: Presence, coverage: Coverage | None = None, *, about: SeriesHeader = PATIENT
+) -> Case:
     """The same scan without any fracture."""
-    case = bilateral(Modality.CT)
+    case = bilateral(Modality.CT, about=about)
     empty = LabelMap(np.zeros(SHAPE, np.uint8), oblique_grid())
     labels = tuple(replace(item, lesions=empty, findings=empty) for item in case.labels)
     findings = replace(
@@ -119,7 +125,7 @@ def without_finding(presence: Presence, coverage: Coverage | None = None) -> Cas
     return replace(case, findings=findings, labels=labels)
 
 
-def oblique_grid() -> Grid:
+def oblique_grid(spacing_mm: tuple[float, float, float] = SPACING_MM) -> Grid:
     """A stack of tilted axial slices: array axes are slice, row, column."""
     tilt = np.deg2rad(18.0)
     turn = np.deg2rad(7.0)
@@ -127,7 +133,7 @@ def oblique_grid() -> Grid:
     row = np.array([-np.sin(turn) * np.cos(tilt), np.cos(turn) * np.cos(tilt), np.sin(tilt)])
     normal = np.cross(column, row)
     affine = np.eye(4)
-    affine[:3, :3] = np.stack([normal, row, column], axis=1) * SPACING_MM
+    affine[:3, :3] = np.stack([normal, row, column], axis=1) * spacing_mm
     middle = (np.array(SHAPE) - 1) / 2
     affine[:3, 3] = CENTRE_LPS_MM - affine[:3, :3] @ middle
     return Grid(SHAPE, affine)

@@ -149,14 +149,14 @@ def test_measurements_carry_their_units() -> None:
     }
     assert measured == {
         "Volume": (5630.4, "mm3"),
-        "Length": (31.4, "mm"),
+        "Length of finding": (31.4, "mm"),
         "Distance to S1 foramen": (6.4, "mm"),
         "Distance to S2 foramen": (4.1, "mm"),
         "Distance to sacral canal": (18.2, "mm"),
         "Posterior wall step": (0.4, "mm"),
         "Angle": (2.0, "deg"),
         "Volume of marrow edema": (5630.4, "mm3"),
-        "Certainty of Finding": (93.0, "%"),
+        "SIF-1 right ala, Denis 1": (93.0, "%"),
     }
 
 

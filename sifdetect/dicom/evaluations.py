@@ -25,32 +25,51 @@ from sifdetect.findings import Fracture, Presence, StudyFindings
 
 Item = CodeContentItem | TextContentItem
 
+_ZERO = 0.001
+"""A zero, to the tenth that values are rounded to; a viewer prints nothing for a 0 itself."""
 
-def group_measurements(fracture: Fracture) -> list[Measurement]:
-    """The numbers of one finding as NUM items."""
-    return [
-        Measurement(name=name, value=round(value, 1), unit=unit)
-        for name, value, unit in measured(fracture)
-    ]
+
+def group_measurements(fracture: Fracture, label: str = "") -> list[Measurement]:
+    """The numbers of one finding as NUM items, in the order of ``measured``.
+
+    A viewer that prints five lines at a contour prints the first five: the meaning of the first
+    number's code then says which finding it is and where. See
+    docs/decisions/0015-what-a-viewer-prints-at-a-contour.md.
+
+    Args:
+        label: number, side and zone of the finding, at most 64 characters; empty in a report that
+            is not for viewers.
+    """
+    meanings = {codes.CERTAINTY: label, codes.LENGTH: "Length of finding"} if label else {}
+    items = []
+    for name, value, unit in measured(fracture):
+        said = Code(*name[:2], meanings[name]) if name in meanings else name
+        number = round(value, 1) or (_ZERO if label else 0.0)
+        items.append(Measurement(name=said, value=number, unit=unit))
+    return items
 
 
 def measured(fracture: Fracture) -> list[tuple[Code, float, Code]]:
-    """The numbers of one finding with UCUM units; what was not measured is left out."""
+    """The numbers of one finding with UCUM units, what tells most first; what was not measured is
+    left out.
+    """
+    foramina = [
+        (private(f"FORAMEN-{level.name}"), distance, codes.MILLIMETRE)
+        for level, distance in sorted(
+            fracture.foramen_distance_mm.items(), key=lambda pair: (pair[1], pair[0])
+        )
+    ]
     rows: list[tuple[Code, float | None, Code]] = [
+        (codes.CERTAINTY, 100 * fracture.confidence, codes.PERCENT),
         (codes.VOLUME, fracture.volume_mm3, codes.CUBIC_MILLIMETRE),
         (codes.LENGTH, fracture.length_mm, codes.MILLIMETRE),
-    ]
-    rows += [
-        (private(f"FORAMEN-{level.name}"), distance, codes.MILLIMETRE)
-        for level, distance in sorted(fracture.foramen_distance_mm.items())
-    ]
-    rows += [
+        *foramina[:1],
         (private("CANAL-DISTANCE"), fracture.canal_distance_mm, codes.MILLIMETRE),
+        *foramina[1:],
         (private("STEP"), fracture.step_mm, codes.MILLIMETRE),
         (codes.ANGLE, fracture.angle_deg, codes.DEGREE),
         (private("EDEMA-VOLUME"), fracture.edema_mm3, codes.CUBIC_MILLIMETRE),
         (private("SCLEROSIS-VOLUME"), fracture.sclerosis_mm3, codes.CUBIC_MILLIMETRE),
-        (codes.CERTAINTY, 100 * fracture.confidence, codes.PERCENT),
     ]
     return [(name, float(value), unit) for name, value, unit in rows if value is not None]
 

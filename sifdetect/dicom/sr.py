@@ -183,7 +183,7 @@ def _group(
                 laterality=codes.LATERALITY[fracture.side],
             )
         ],
-        measurements=group_measurements(fracture),
+        measurements=group_measurements(fracture, words.contour_label(number, fracture, findings)),
     )
 
 

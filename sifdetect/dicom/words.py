@@ -50,6 +50,13 @@ def site(fracture: Fracture, findings: StudyFindings) -> str:
     return f"Sacrum, {place(fracture, findings)}{denis}"
 
 
+def contour_label(number: int, fracture: Fracture, findings: StudyFindings) -> str:
+    """Number, side and zone, as "SIF-1 right ala, Denis 1"; longer ones run into each other."""
+    zone = zone_of(fracture, findings)
+    denis = f", Denis {int(zone)}" if zone else ""
+    return f"{tracking_identifier(number, fracture, findings)}{denis}"
+
+
 def percent(share: float) -> str:
     """0–1 as a whole percentage; what is not quite everything never reads 100 %."""
     whole = round(100 * share)

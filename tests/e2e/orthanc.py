@@ -88,12 +88,16 @@ class Orthanc:
 
     def retrieve(self, instance: pydicom.Dataset) -> pydicom.Dataset:
         """WADO-RS (PS3.18 10.4): one whole instance that a query has found."""
+        return pydicom.dcmread(BytesIO(self.retrieve_bytes(instance)))
+
+    def retrieve_bytes(self, instance: pydicom.Dataset) -> bytes:
+        """WADO-RS (PS3.18 10.4): the file of one instance as the archive returns it."""
         path = (
             f"/dicom-web/studies/{instance.StudyInstanceUID}"
             f"/series/{instance.SeriesInstanceUID}/instances/{instance.SOPInstanceUID}"
         )
         accept = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-        return pydicom.dcmread(BytesIO(_first_part(self._http(path, accept=accept))))
+        return _first_part(self._http(path, accept=accept))
 
     def _configuration(self) -> dict[str, Any]:
         storage = str(self._folder / "storage")
