@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sifdetect.anatomy import LesionBit, SacralLevel, Side
+from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
 from sifdetect.approach import trajectories
 from sifdetect.cement import cement_of
 from sifdetect.components import Points, Sacrum, describe, lesion
@@ -45,9 +45,7 @@ def with_access(analysis: Analysis) -> Analysis:
     if not analysis.regions:
         return analysis
     findings = analysis.findings
-    on_ct = {
-        s.series_instance_uid for s in findings.sources if s.modality and s.modality.value == "CT"
-    }
+    on_ct = {s.series_instance_uid for s in findings.sources if s.modality is Modality.CT}
     ct = [region.segmentation for region in analysis.regions if on_ct & set(region.series)]
     stated = access(analysis.regions[0].segmentation, findings.fractures, ct=ct[0] if ct else None)
     return replace(analysis, findings=replace(findings, access=stated))
