@@ -188,7 +188,7 @@ def test_nothing_is_written_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(app, "encode_summary", full)
+    monkeypatch.setattr(app, "encode_results", full)
     with pytest.raises(OSError, match="No space"):
         analyze_to_folder([tmp_path / "intact"], out)
     assert [path.name for path in out.iterdir()] == [uid]
