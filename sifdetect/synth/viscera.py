@@ -102,7 +102,7 @@ def vessels(
     tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, place: Place, *, fine: Array
 ) -> None:
     """Aorta and cava, iliac arteries and, behind and medial of them, veins."""
-    radius = body.vessel_mm
+    radius, place = body.vessel_mm, place.along_spine()
     artery = np.minimum.reduce([tube(place, *_course(path, radius)) for path in ARTERIES])
     behind = Points(place.at.x, place.at.y + np.float32(1.7 * radius), place.at.z)
     moved = replace(place, at=behind, side=place.side + np.float32(0.8 * radius))
