@@ -15,7 +15,7 @@ from sifdetect.synth.acetabulum import fit_socket
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
 from sifdetect.synth.scoliosis import Scoliosis
 from sifdetect.synth.shape import COCCYX, FEMUR, BoneField, frame_of
-from sifdetect.synth.spine import SACRAL_HEIGHTS_MM, SpineCurve
+from sifdetect.synth.spine import SACRAL_HEIGHTS_MM, SpineCurve, balanced
 from sifdetect.volume import Floats, SacralFrame
 
 
@@ -46,9 +46,10 @@ class MeshShape:
         scale, *each = np.clip(rng.normal(1.0, (0.06, 0.05, 0.05, 0.05)), 0.84, 1.16)
         stretch = (float(scale * each[0]), float(scale * each[1]), float(scale * each[2]))
         slope, kyphosis, size = _bow(source, stretch)
+        lordosis = balanced(float(np.clip(rng.normal(1, 0.25), 0.4, 1.6)), slope)
         drawn = MeshShape(
             source=source,
-            curve=SpineCurve(slope, kyphosis, size, float(np.clip(rng.normal(1, 0.25), 0.4, 1.6))),
+            curve=SpineCurve(slope, kyphosis, size, lordosis),
             femora=hip.HipParams.sample(rng, size),
             stretch=stretch,
             deformation=Deformation.sample(rng, 70.0, float(rng.uniform(1.0, 5.0))),

@@ -25,7 +25,7 @@ class Place:
 
     Attributes:
         at: position in the pelvic frame, perhaps warped; ``side`` is its distance from the midline.
-        straight: where the points would lie without scoliosis.
+        straight: where the points would lie beside a mean, straight spine.
         x, s, v: along the spine's curve.
         sacrum, wing: distance to sacrum and hip bone, positive outside, up to about 20.
         wall: distance to the deep surface of the subcutaneous fat, negative inside.

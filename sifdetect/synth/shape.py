@@ -15,7 +15,7 @@ from sifdetect.synth.lattice import Lattice
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
 from sifdetect.synth.sacrum import SacrumField
 from sifdetect.synth.scoliosis import Scoliosis
-from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve
+from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve, balanced
 from sifdetect.synth.variants import NO_VARIANT, VariantParams
 from sifdetect.volume import Floats, SacralFrame
 
@@ -53,12 +53,10 @@ class ShapeParams:
         Half are women's, whose sacra are shorter and, for their length, wider.
         """
         scale = float(np.clip(rng.normal(1.0, 0.05), 0.86, 1.14))
-        curve = SpineCurve(
-            slope_deg=float(np.clip(rng.normal(40, 8), 18, 62)),
-            kyphosis_deg=float(np.clip(rng.normal(55, 12), 20, 95)),
-            scale=scale,
-            lordosis=float(np.clip(rng.normal(1.0, 0.25), 0.3, 1.6)),
-        )
+        slope = float(np.clip(rng.normal(40, 8), 18, 62))
+        kyphosis = float(np.clip(rng.normal(55, 12), 20, 95))
+        lordosis = balanced(float(np.clip(rng.normal(1.0, 0.25), 0.3, 1.6)), slope)
+        curve = SpineCurve(slope, kyphosis, scale, lordosis)
         drawn = ShapeParams(
             curve=curve,
             sacrum=sacrum.SacrumParams.sample(rng),

@@ -6,7 +6,7 @@ upper end plate, positive caudally; ``v`` the distance from it, positive ventral
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -33,6 +33,20 @@ DISC_MM = 9.0
 VERTEBRA_MM = 28.0
 LORDOSIS_DEG = (13.0, 9.0, 11.0, 4.0, 9.0, 1.0, 6.0, 0.0, 3.0, -1.0, 1.0, -2.0)
 """Wedging from the L5/S1 disc upwards: disc, vertebra, disc … (Been and Kalichman 2014)."""
+
+
+LEAN_DEG = (-25.0, 12.0)
+"""How far backwards and forwards T12 may lean, the sign as that of the sacral slope (chosen)."""
+
+
+def balanced(lordosis: float, slope_deg: float) -> float:
+    """The factor on LORDOSIS_DEG, brought to where the trunk stays above the pelvis.
+
+    A steep sacrum needs a lordotic spine (lordosis follows the slope, Vialle 2005).
+    """
+    whole = float(sum(LORDOSIS_DEG))
+    back, front = LEAN_DEG
+    return float(np.clip(lordosis, (slope_deg - front) / whole, (slope_deg - back) / whole))
 
 
 @dataclass(frozen=True)
@@ -150,15 +164,34 @@ class SpineCurve:
         return self.lateral.straightened(points.x, *self.coordinates(points))
 
     def straightened(self, points: Points, x: Array, s: Array, v: Array) -> Points:
-        """Where points at (x, s, v), as ``place`` gives them, would lie without scoliosis."""
+        """Where points at (x, s, v), as ``place`` gives them, would lie beside a mean spine.
+
+        So muscles and vessels that are given for that one follow a scoliosis and any lordosis.
+        """
         if self.scoliosis == STRAIGHT:
-            return points
+            return Points(points.x, points.y + self._recess(points.z), points.z)
         x0, s0, v0 = self.lateral.bent(x, s, v)
         along, angle, _ = self._line
         a = np.interp(s0, along, angle).astype(np.float32)
         ds, dv = s - s0, v - v0
         forward, up = np.cos(a) * dv - np.sin(a) * ds, -np.cos(a) * ds - np.sin(a) * dv
-        return Points(points.x + x - x0, points.y + forward, points.z + up)
+        z = points.z + up
+        return Points(points.x + x - x0, points.y + forward + self._recess(z), z)
+
+    def _recess(self, z: Array) -> Array:
+        """How much further back than a mean one of its size the spine lies at a height, mm."""
+        usual = replace(_USUAL, scale=self.scale)
+        own, mean = (
+            np.interp(z, line[::-1, 1], line[::-1, 0]) for line in (self._line[2], usual._line[2])
+        )
+        share = np.clip(z / (40 * self.scale), 0, 1)
+        return np.asarray((mean - own) * share, dtype=np.float32)
+
+    @property
+    def front_mm(self) -> float:
+        """How far forward the curve comes from the S1 end plate up to L2."""
+        s, _, position = self._line
+        return float(position[(s > -160 * self.scale) & (s < 0), 0].max())
 
     def side_shift(self, z: Array) -> tuple[Array, Array]:
         """x of the curve, mm, and the turn of its vertebra, rad, at heights above the end plate."""
@@ -167,3 +200,6 @@ class SpineCurve:
         rows = (self.lateral.lateral_mm, self.lateral.turn)
         shift, turn = (np.interp(at, self.lateral.s_mm, row).astype(np.float32) for row in rows)
         return shift, turn
+
+
+_USUAL = SpineCurve(slope_deg=40.0, kyphosis_deg=55.0, scale=1.0, lordosis=1.0, wedge_deg=20.0)

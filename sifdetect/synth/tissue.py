@@ -111,7 +111,9 @@ def _half_depths(body: BodyParams, curve: SpineCurve) -> tuple[float, float]:
     knots = zip(DORSAL_S_MM * curve.scale, DORSAL_V_MM * curve.scale, strict=True)
     dorsal = -min(float(curve.position_mm(s, v)[1]) for s, v in knots if s >= 0)
     back = dorsal + 8 + 13 * body.muscle + 0.7 * body.fat_mm + body.center_y_mm
-    front = 84 * curve.scale + 0.5 * body.fat_mm - body.center_y_mm
+    # In front of the most lordotic vertebra vessels, bowel and the wall.
+    spine = curve.front_mm + 46 * curve.scale + 0.95 * body.fat_mm
+    front = max(84 * curve.scale + 0.5 * body.fat_mm, spine) - body.center_y_mm
     return max(body.half_depth_mm, back), max(body.half_depth_mm, front)
 
 
@@ -153,8 +155,10 @@ def _abdominal_wall(
             where the muscles of the wall end.
     """
     side = np.abs(points.x)
-    thick = np.float32(12 * body.muscle)
-    inside = (wall < 0) & (wall > -thick) & (points.y > -40) & (tissue != Tissue.FLUID)
+    # At the flank the layers thin out to the fascia of the back.
+    ends = np.clip((points.y + 62) / 40, 0.05, 1).astype(np.float32)
+    thick = 12 * body.muscle * ends
+    inside = (wall < 0) & (wall > -thick) & (points.y > -62) & (tissue != Tissue.FLUID)
     inside &= points.z > -110 + 0.85 * np.minimum(side, 120)
     layers = (side > 62) & (np.abs(np.mod(wall, thick / 3) - 1) < 0.5)
     gap = side < 1.2 + 4 * np.clip(-wall / thick, 0, 1) ** 2
