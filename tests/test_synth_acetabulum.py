@@ -32,7 +32,7 @@ def cups(center: Floats, radius_mm: float, *, hollow: bool = True) -> BoneField:
     side = np.where(place[..., 0] < 0, -1, 1).astype(np.int8)
     place[..., 0] = np.abs(place[..., 0])
     distance = np.linalg.norm(place - center, axis=-1)
-    depth = 38.0 - distance
+    depth = (38.0 if hollow else 26.0) - distance
     if hollow:
         opening = place[..., 0] - center[0]
         depth = np.minimum(np.minimum(depth, distance - radius_mm), 8 - opening)
