@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sifdetect.anatomy import LesionBit, Modality, MrWeighting, Side
 from sifdetect.findings import Morphology, Presence
+from sifdetect.learn.scanned import headers_of
 from sifdetect.synth.case import Protocol, SyntheticCase, make_case
 from sifdetect.synth.mr import Sequence, spin_echo
 from sifdetect.synth.scene import sample_case
+from sifdetect.synth.shape import ShapeParams
 from sifdetect.synth.truth import truth_of
 from tests.fresh import fresh_bilateral
 
@@ -91,3 +95,15 @@ def test_inversion_nulls_fat_at_its_own_inversion_time() -> None:
     t2, density = fat / 3, np.ones(1, dtype=np.float32)
     assert spin_echo(fat, t2, density, nulled)[0] == pytest.approx(0, abs=1e-6)
     assert spin_echo(fat, t2, density, later)[0] > 0.1
+
+
+def test_the_headers_say_the_sex_that_was_drawn(bilateral: SyntheticCase) -> None:
+    """F for a woman's bones, M for a man's, so that both occur."""
+    said = set()
+    for seed in range(6):
+        one = replace(bilateral, params=sample_case(seed))
+        assert isinstance(one.params.shape, ShapeParams)
+        sex = headers_of(one)[0].patient_sex
+        assert sex == ("F" if one.params.shape.female else "M")
+        said.add(sex)
+    assert said == {"F", "M"}

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sifdetect.anatomy import SACRUM_LABELS, SacralLevel
+from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, SacralLevel
 from sifdetect.findings import Morphology
 from sifdetect.synth.coverage import coverage_of
 from sifdetect.synth.noise import Points
-from sifdetect.synth.scene import CaseParams, points_of, sample_case
+from sifdetect.synth.scene import CaseParams, points_of, sample_case, scene_at
 from sifdetect.synth.shape import COCCYX, ShapeParams
+from sifdetect.synth.spine import SIXTH_MM
 from sifdetect.synth.truth import truth_of
 from sifdetect.synth.variants import FOUR_SEGMENTS, VariantParams
 
@@ -21,8 +22,15 @@ SACRAL = [int(label) for label in SACRUM_LABELS]
 
 def with_four_segments(case: CaseParams) -> CaseParams:
     """A case whose S5 is a part of the coccyx."""
+    return with_segments(case, 4)
+
+
+def with_segments(case: CaseParams, segments: int) -> CaseParams:
+    """A case with so many sacral segments, and no coccyx fused to the last."""
     assert isinstance(case.shape, ShapeParams)
-    return replace(case, shape=replace(case.shape, curve=replace(case.shape.curve, segments=4)))
+    curve = replace(case.shape.curve, segments=segments)
+    variants = replace(case.shape.variants, coccyx_fused=False)
+    return replace(case, shape=replace(case.shape, curve=curve, variants=variants))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +70,74 @@ def test_the_truth_of_four_segments_does_not_speak_of_s5(four: CaseParams) -> No
     assert set(truth.fractures[0].levels) == wanted
     box = case.frame.grid((-84, -66, -102), (84, 66, 66), 4.0)
     assert coverage_of(case, [box]).by_level == dict.fromkeys(sorted(wanted), 1.0)
+
+
+@pytest.fixture(scope="module")
+def six() -> CaseParams:
+    """A fracture in a sacrum of six segments."""
+    return with_segments(sample_case(3, morphology=Morphology.UNILATERAL), 6)
+
+
+def test_one_sacrum_in_nine_has_six_segments_of_its_own() -> None:
+    """Over 600 pelves; of these none has a coccyx that is fused to S5, and its curve knows it."""
+    drawn = [ShapeParams.sample(np.random.default_rng(seed)) for seed in range(600)]
+    segments = np.array([one.curve.segments for one in drawn])
+    assert (segments == 6).mean() == pytest.approx(0.12, abs=0.04)
+    for one in drawn:
+        assert one.variants.six_segments == (one.curve.segments == 6)
+        assert not (one.variants.six_segments and one.variants.coccyx_fused)
+    assert np.mean([one.variants.coccyx_fused for one in drawn]) == pytest.approx(0.08, abs=0.04)
+
+
+def test_a_sixth_segment_is_sacrum_with_a_fifth_pair_of_foramina(six: CaseParams) -> None:
+    """Bone on both sides of it, a foramen on each side at S5/S6, none there with five segments."""
+    grid = six.frame.grid((-45, -40, -112), (45, 70, 0), 1.5)
+    five = with_segments(six, 5)
+    found = {}
+    for case in (six, five):
+        bones = case.shape.bones(points_of(case, grid))
+        assert isinstance(case.shape, ShapeParams)
+        sacral, low = np.isin(bones.labels, SACRAL), (bones.level > 5.2) & (bones.level < 5.8)
+        holes = [
+            int(((bones.labels == side) & (np.abs(bones.level - 5) < 0.4)).sum())
+            for side in (AnatomyLabel.SACRAL_FORAMEN_RIGHT, AnatomyLabel.SACRAL_FORAMEN_LEFT)
+        ]
+        found[case.shape.curve.segments] = (int((sacral & low).sum()), *holes)
+        tip = bones.s_mm[sacral].max()
+        assert tip == pytest.approx(case.shape.curve.sacral_end_mm, abs=4)
+    assert found[6][0] * 1.5**3 > 1000
+    assert min(found[6][1:]) * 1.5**3 > 60
+    assert found[5] == (0, 0, 0)
+    assert six.shape.curve.sacral_end_mm == five.shape.curve.sacral_end_mm + SIXTH_MM
+
+
+def test_a_sixth_segment_leaves_the_upper_ones_as_they_are(six: CaseParams) -> None:
+    """Frame, levels and labels down to the middle of S3 are those of five segments."""
+    five = with_segments(six, 5)
+    assert np.array_equal(six.frame.origin_lps_mm, five.frame.origin_lps_mm)
+    assert np.array_equal(six.frame.axes, five.frame.axes)
+    grid = six.frame.grid((-70, -50, -60), (70, 50, 40), 3.0)
+    one, other = (case.shape.bones(points_of(case, grid)) for case in (six, five))
+    assert np.array_equal(one.level, other.level)
+    upper = (one.level > 0) & (one.level < 2.5)
+    assert np.array_equal(one.labels[upper], other.labels[upper])
+
+
+def test_the_truth_of_six_segments_counts_the_sixth_to_s5(six: CaseParams) -> None:
+    """A limb through the whole sacrum runs to its end and names S1 to S5; S5 is covered whole."""
+    (limb,) = six.fracture.limbs
+    through = replace(limb, upper=0.0, lower=5.0, lateral=0.6)
+    case = replace(six, fracture=replace(six.fracture, limbs=(through,)))
+    truth = truth_of(case)
+    assert set(truth.coverage.by_level) == set(SacralLevel)
+    assert set(truth.fractures[0].levels) == set(SacralLevel)
+    box = case.frame.grid((-84, -66, -110), (84, 80, 66), 4.0)
+    assert coverage_of(case, [box]).by_level == dict.fromkeys(SacralLevel, 1.0)
+    tip = case.frame.grid((-84, -66, -60), (84, 80, 66), 4.0)
+    assert coverage_of(case, [tip]).by_level[SacralLevel.S5] < 0.5
+    grid = case.frame.grid((-30, 0, -112), (30, 70, -30), 2.0)
+    scene = scene_at(case, points_of(case, grid), 2.0)
+    assert (scene.lesions.line & (scene.bones.level > 5.2)).sum() > 10
 
 
 def test_osteophytes_grow_and_joints_narrow_with_age() -> None:

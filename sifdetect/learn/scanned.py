@@ -18,6 +18,8 @@ from sifdetect.dicom.vendor_styles import STYLES
 from sifdetect.dicom.write import SeriesHeader, write_series
 from sifdetect.findings import StudyFindings
 from sifdetect.synth.case import SyntheticCase
+from sifdetect.synth.mesh_shape import MeshShape
+from sifdetect.synth.shape import ShapeParams
 from sifdetect.volume import Grid, Volume
 
 POSITIONS = {
@@ -66,7 +68,7 @@ def headers_of(case: SyntheticCase) -> list[SeriesHeader]:
         seed=name,
         patient_name=f"SYNTHETIC^{case.params.seed}",
         patient_id=name.upper(),
-        patient_sex="F",
+        patient_sex=_sex(case.params.shape),
         date=day.strftime("%Y%m%d"),
         time=day.strftime("%H%M%S"),
     )
@@ -80,6 +82,13 @@ def headers_of(case: SyntheticCase) -> list[SeriesHeader]:
         )
         for number, volume in enumerate(case.volumes, start=1)
     ]
+
+
+def _sex(shape: ShapeParams | MeshShape) -> str:
+    """Patient's Sex (0010,0040) of procedural bones; empty for real ones, whose is not kept."""
+    if isinstance(shape, MeshShape):
+        return ""
+    return "F" if shape.female else "M"
 
 
 def as_scanned(volume: Volume, patient_position: str = "HFS") -> Volume:

@@ -158,7 +158,7 @@ def belongs(
     if move.part is Part.TAIL:
         return np.asarray(below & (near | (bones.labels == COCCYX)))
     width, dorsal, ventral = _COLUMN_MM
-    column = (bones.s_mm < 0) & (np.abs(points.x) < width)
+    column = (bones.s_mm < 0) & (np.abs(bones.x_mm) < width)
     column &= (bones.v_mm > dorsal) & (bones.v_mm < ventral)
     between = (bones.s_mm >= 0) & ~below & near
     for limb in fracture.limbs:

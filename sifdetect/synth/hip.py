@@ -128,7 +128,7 @@ def evaluate(params: HipParams, points: Points) -> HipField:
     """Both hip bones and femora at a set of points; they are mirror images of each other."""
     side = np.abs(points.x)
     halves = Points(side, points.y, points.z)
-    bone, femur = _near(params._bone, halves), _near(params._femur, halves)
+    bone = _near(params._bone, halves)
     x, y, z = params.center_mm.astype(np.float32)
     offset = [side - x, points.y - y, points.z - z]
     from_center = np.sqrt(sum(axis**2 for axis in offset)) / params.scale
@@ -136,10 +136,15 @@ def evaluate(params: HipParams, points: Points) -> HipField:
     shell = np.maximum(from_center - SOCKET_RADIUS_MM, opening - 13)
     wing = bone
     bone = np.maximum(np.minimum(bone, shell), HEAD_RADIUS_MM + 3.5 - from_center)
-    head = from_center - HEAD_RADIUS_MM
-    return HipField(
-        bone.astype(np.float32), np.minimum(femur, head).astype(np.float32), wing.astype(np.float32)
-    )
+    return HipField(bone.astype(np.float32), femur_mm(params, halves), wing.astype(np.float32))
+
+
+def femur_mm(params: HipParams, points: Points) -> Array:
+    """Signed distance to the left femur, mm, its head about ``center_mm``."""
+    x, y, z = params.center_mm.astype(np.float32)
+    offset = (points.x - x, points.y - y, points.z - z)
+    head = np.sqrt(sum(axis**2 for axis in offset)) / params.scale - HEAD_RADIUS_MM
+    return np.asarray(np.minimum(_near(params._femur, points), head), dtype=np.float32)
 
 
 def _bridge(rng: np.random.Generator) -> float:

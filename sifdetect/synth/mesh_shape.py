@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
 
-from sifdetect.anatomy import AnatomyLabel
+from sifdetect.anatomy import AnatomyLabel, Side
 from sifdetect.synth import bones as real
 from sifdetect.synth import hip, lumbar
+from sifdetect.synth.acetabulum import fit_socket
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
+from sifdetect.synth.scoliosis import Scoliosis
 from sifdetect.synth.shape import COCCYX, FEMUR, BoneField, frame_of
-from sifdetect.synth.spine import SACRAL_HEIGHTS_MM, SpineCurve
+from sifdetect.synth.spine import SACRAL_HEIGHTS_MM, SpineCurve, balanced
 from sifdetect.volume import Floats, SacralFrame
 
 
@@ -44,9 +46,10 @@ class MeshShape:
         scale, *each = np.clip(rng.normal(1.0, (0.06, 0.05, 0.05, 0.05)), 0.84, 1.16)
         stretch = (float(scale * each[0]), float(scale * each[1]), float(scale * each[2]))
         slope, kyphosis, size = _bow(source, stretch)
-        return MeshShape(
+        lordosis = balanced(float(np.clip(rng.normal(1, 0.25), 0.4, 1.6)), slope)
+        drawn = MeshShape(
             source=source,
-            curve=SpineCurve(slope, kyphosis, size, float(np.clip(rng.normal(1, 0.25), 0.4, 1.6))),
+            curve=SpineCurve(slope, kyphosis, size, lordosis),
             femora=hip.HipParams.sample(rng, size),
             stretch=stretch,
             deformation=Deformation.sample(rng, 70.0, float(rng.uniform(1.0, 5.0))),
@@ -54,6 +57,9 @@ class MeshShape:
             roughness=SmoothNoise.sample(rng, 7.0),
             lumbar=lumbar.LumbarParams.sample(rng),
         )
+        # The sacrum is a real one: its base stays as it is.
+        scoliosis = replace(Scoliosis.sample(rng, wear=0.6, female=None), base_deg=0.0)
+        return replace(drawn, curve=replace(drawn.curve, scoliosis=scoliosis))
 
     @cached_property
     def frame(self) -> SacralFrame:
@@ -76,12 +82,35 @@ class MeshShape:
             raise ValueError("the hip bones do not reach the midline in front")
         return float(y[middle].mean()), float(z[middle].mean())
 
+    @cached_property
+    def _heads(self) -> tuple[Floats, Floats]:
+        """(2, 3) centres of the right and the left hip joint, as on the left, and the heads' radii.
+
+        In the fitted acetabula; where a source shows none, as the femora have them.
+        """
+        centers, radii = [], []
+        for side, sign in ((Side.RIGHT, -1.0), (Side.LEFT, 1.0)):
+            socket = fit_socket(self.source, side)
+            if socket is None:
+                center, radius = self.femora.center_mm, hip.HEAD_RADIUS_MM * self.femora.scale
+            else:
+                center = self._to_pelvis(socket.center_lps_mm) * np.array([sign, 1.0, 1.0])
+                radius = socket.head_mm * float(np.mean(self.stretch))
+            centers.append(center)
+            radii.append(radius)
+        return np.array(centers), np.array(radii)
+
+    @property
+    def hip_center_mm(self) -> Floats:
+        """(3,) hip joint centre of the left side in the pelvic frame, the mean of both sides."""
+        return np.asarray(self._heads[0].mean(axis=0))
+
     def bones(self, points: Points) -> BoneField:
         """The bones at points in the pelvic frame."""
         bent = self.detail.apply(self.deformation.apply(points))
-        s, v = self.curve.coordinates(bent)
-        spine = lumbar.evaluate(self.curve, bent.x, s, v, params=self.lumbar)
-        femur = hip.evaluate(self.femora, bent).femur_mm
+        x, s, v = self.curve.place(bent)
+        spine = lumbar.evaluate(self.curve, x, s, v, params=self.lumbar)
+        femur = self._femur(bent)
         index = self._index(bent)
         rough = np.float32(0.35) * self.roughness.at(points)
         sacral = -_linear(self.source.sacrum_depth_mm, index) + rough
@@ -90,7 +119,7 @@ class MeshShape:
         lateral = _linear(self.source.lateral, index)
         labels = ndimage.map_coordinates(self.source.labels, index, order=0, mode="nearest")
         labels = np.where(labels == real.COCCYX, np.uint8(COCCYX), labels)
-        labels[(labels == 0) & (femur < 0) & (wing > 2)] = FEMUR
+        labels[(labels == 0) & (femur < 0) & (wing > 1)] = FEMUR
         free = (labels == 0) & (sacral > 1.5)
         labels[free & (spine.upper_mm < 0)] = AnatomyLabel.LUMBAR
         labels[free & (spine.l5_mm < 0)] = AnatomyLabel.L5
@@ -99,8 +128,20 @@ class MeshShape:
         joint = (labels == 0) & (sacral < 6) & (wing < 6) & (np.abs(lateral) > 2.2) & (level < 3.4)
         disc = (spine.disc_mm < 0) & (labels == 0) & (s < 0)
         return BoneField(
-            labels, depth, level, lateral, s, v, sacral, np.minimum(wing, 22), disc, joint
+            labels, depth, level, lateral, x, s, v, sacral, np.minimum(wing, 22), disc, joint
         )
+
+    def _femur(self, points: Points) -> Array:
+        """Signed distance to the femora, their heads in the acetabula."""
+        (right, left), radii = self._heads
+        on_left = points.x > 0
+        size = np.where(on_left, radii[1], radii[0]) / (hip.HEAD_RADIUS_MM * self.femora.scale)
+        place = (
+            (axis - np.where(on_left, left[k], right[k])) / size + self.femora.center_mm[k]
+            for k, axis in enumerate((np.abs(points.x), points.y, points.z))
+        )
+        seated = Points(*(axis.astype(np.float32) for axis in place))
+        return np.asarray(hip.femur_mm(self.femora, seated) * size, dtype=np.float32)
 
     def _to_pelvis(self, points_lps_mm: Floats) -> Floats:
         offset = points_lps_mm - self.source.endplate_center_lps_mm

@@ -6,11 +6,11 @@ attachments: standard anatomy (Gray's Anatomy); thickness by own estimate on ope
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sifdetect.synth.noise import Array
+from sifdetect.synth.noise import Array, Points
 from sifdetect.synth.place import Place, tube
 
 ERECTOR_S_MM = (-150.0, -40.0, 0.0, 30.0, 60.0, 85.0, 105.0)
@@ -20,6 +20,10 @@ PIRIFORMIS_X_MM = (10.0, 25.0, 60.0, 90.0, 120.0)
 PIRIFORMIS_Y_MM = (-25.0, -25.0, -26.0, -14.0, 0.0)
 PIRIFORMIS_Z_MM = (-56.0, -60.0, -76.0, -87.0, -94.0)
 PIRIFORMIS_HALF_HEIGHT_MM = (21.0, 21.0, 16.0, 10.0, 4.0)
+PSOAS_MIDDLE_MM = (((5.0, 45.0, 120.0), (48.0, 40.0, 34.0)), ((5.0, 45.0), (22.0, 22.0)))
+"""Height and lateral, height and anterior place of the middle of psoas beside the bodies."""
+PSOAS_Z_MM, PSOAS_THIN = (-35.0, 15.0, 60.0, 120.0), (1.0, 0.85, 0.76, 0.72)
+"""Its breadth by height relative to that of a round muscle of the same section (own estimate)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def evaluate(place: Place, bulk: float) -> MuscleField:
     maximus = _maximus(place, bulk)
     medius, minimus = _abductors(place, bulk)
     first = (maximus, minimus, multifidus, _psoas(place, bulk), _obturator(place), _thigh(place, 0))
-    lumborum = tube(place, ((62, -40, 15), (50, -10, 110)), (11 * bulk, 9 * bulk))
+    lumborum = tube(place.along_spine(), ((62, -40, 15), (50, -10, 110)), (11 * bulk, 9 * bulk))
     front = (_iliacus(place, bulk), _thigh(place, 1), lumborum)
     second = (medius, erector, _piriformis(place, bulk), _floor(place), *front)
     shallow = maximus < 0
@@ -73,11 +77,12 @@ def _paraspinal(place: Place, bulk: float) -> tuple[Array, Array]:
     thick = np.interp(place.s, knots, ERECTOR_THICK_MM) * place.scale * bulk**0.7
     wide = np.interp(place.s, knots, ERECTOR_WIDE_MM) * place.scale
     behind = place.behind
-    radius = np.sqrt((place.side / wide) ** 2 + (behind / np.maximum(thick, 1)) ** 2)
+    side = np.abs(place.x)
+    radius = np.sqrt((side / wide) ** 2 + (behind / np.maximum(thick, 1)) ** 2)
     mass = np.maximum((radius - 1) * np.minimum(wide, np.maximum(thick, 1)), 0.5 - thick)
-    mass = np.maximum(np.maximum(mass, 1.5 - place.side), -behind - 7)
+    mass = np.maximum(np.maximum(mass, 1.5 - side), -behind - 7)
     mass = np.maximum(mass, place.wall + 1)
-    septum = place.side - 0.42 * wide - 0.15 * behind
+    septum = side - 0.42 * wide - 0.15 * behind
     return (
         np.maximum(mass, septum).astype(np.float32),
         np.maximum(mass, -septum).astype(np.float32),
@@ -113,10 +118,20 @@ def _abductors(place: Place, bulk: float) -> tuple[Array, Array]:
 
 
 def _psoas(place: Place, bulk: float) -> Array:
-    """From the lumbar vertebrae over the pelvic brim to the lesser trochanter."""
+    """From the lumbar vertebrae over the pelvic brim to the lesser trochanter.
+
+    Oval beside the bodies, against which it lies flat, round from the brim on.
+    """
+    place = place.along_spine()
+    z = place.at.z / place.scale
+    x, y = (np.interp(z, *middle) * place.scale for middle in PSOAS_MIDDLE_MM)
+    thin = np.interp(z, PSOAS_Z_MM, PSOAS_THIN).astype(np.float32)
+    side = x + (place.side - x) / thin
+    at = Points(place.at.x, (y + (place.at.y - y) * thin).astype(np.float32), place.at.z)
+    flat = replace(place, at=at, side=side.astype(np.float32))
     path = ((34, 22, 120), (40, 22, 45), (48, 22, 5), (60, 36, -45), (76, 50, -95), (98, 8, -160))
     radius = tuple(bulk**0.6 * r for r in (12.0, 19.0, 20.0, 17.0, 15.0, 11.0))
-    return tube(place, path, radius)
+    return np.asarray(tube(flat, path, radius) * thin, dtype=np.float32)
 
 
 def _iliacus(place: Place, bulk: float) -> Array:

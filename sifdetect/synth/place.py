@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,8 @@ class Place:
 
     Attributes:
         at: position in the pelvic frame, perhaps warped; ``side`` is its distance from the midline.
-        s, v: along the spine's curve.
+        straight: where the points would lie beside a mean, straight spine.
+        x, s, v: along the spine's curve.
         sacrum, wing: distance to sacrum and hip bone, positive outside, up to about 20.
         wall: distance to the deep surface of the subcutaneous fat, negative inside.
         scale: size of the pelvis relative to the mean.
@@ -33,6 +34,8 @@ class Place:
 
     at: Points
     side: Array
+    straight: Points
+    x: Array
     s: Array
     v: Array
     sacrum: Array
@@ -46,25 +49,30 @@ class Place:
     ) -> Place:
         """The lattice among ``points``, the place of ``bones``; ``wall`` is on the lattice."""
         at = lattice.points(points)
-        s, v, sacrum, wing = (
+        x, s, v, sacrum, wing = (
             lattice.taken(values)
-            for values in (bones.s_mm, bones.v_mm, bones.sacrum_mm, bones.wing_mm)
+            for values in (bones.x_mm, bones.s_mm, bones.v_mm, bones.sacrum_mm, bones.wing_mm)
         )
-        return Place(at, np.abs(at.x), s, v, sacrum, wing, wall, curve.scale)
+        straight = curve.straightened(at, x, s, v)
+        return Place(at, np.abs(at.x), straight, x, s, v, sacrum, wing, wall, curve.scale)
 
     def moved(self, to: Points) -> Place:
         """The place with its points displaced; distances to the bones stay."""
-        ds, dv = to.z - self.at.z, to.y - self.at.y
-        return Place(
-            to,
-            np.abs(to.x),
-            self.s - ds,
-            self.v + dv,
-            self.sacrum,
-            self.wing,
-            self.wall,
-            self.scale,
+        dx, dy, dz = to.x - self.at.x, to.y - self.at.y, to.z - self.at.z
+        along = self.straight
+        return replace(
+            self,
+            at=to,
+            side=np.abs(to.x),
+            straight=Points(along.x + dx, along.y + dy, along.z + dz),
+            x=self.x + dx,
+            s=self.s - dz,
+            v=self.v + dy,
         )
+
+    def along_spine(self) -> Place:
+        """The place seen from the spine: for what follows it to where it runs."""
+        return replace(self, at=self.straight, side=np.abs(self.straight.x))
 
     @property
     def behind(self) -> Array:

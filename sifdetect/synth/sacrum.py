@@ -11,20 +11,16 @@ from functools import cached_property
 
 import numpy as np
 
+from sifdetect.synth import foramina
 from sifdetect.synth import sacrum_profiles as mean
+from sifdetect.synth.foramina import FAR_MM, SacralPlace
 from sifdetect.synth.noise import Array
 from sifdetect.synth.sacrum_params import SacrumParams
 from sifdetect.synth.spine import SpineCurve
 
 __all__ = ["SacrumField", "SacrumParams", "evaluate", "smooth_min"]
 
-FORAMEN_MEDIAL_MM = (14.6, 12.4, 14.6, 13.8)
-"""From the midline to the medial border of the ventral foramina S1-S4."""
-FORAMEN_HALF_WIDTH_MM = (6.25, 8.0, 6.7, 4.5)
-"""Half the width of the foramina at the depth of the curve; ventrally they open to a funnel."""
-FORAMEN_HALF_HEIGHT_MM = (5.85, 6.9, 5.4, 3.8)
 _REACH_MM = (76.0, -62.0, 44.0)
-_FAR_MM = 30.0
 EDGE_MM = 1.5
 """Radius of the edges of foramina and canal."""
 
@@ -59,18 +55,6 @@ class SacrumField:
         return _smooth_max(self.solid_mm, -self.hollow_mm, EDGE_MM)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Points near the sacrum, (n,) each: mm of the mean bone, ``s`` from the S1 end plate; ``side``
-    is +1 on the left and -1 on the right."""
-
-    level: Array
-    x: Array
-    v: Array
-    s: Array
-    side: Array
-
-
 def evaluate(
     curve: SpineCurve, params: SacrumParams, x: Array, *, s: Array, v: Array
 ) -> SacrumField:
@@ -82,16 +66,18 @@ def evaluate(
     lateral_mm = np.abs(x) / (np.float32(params.width) * size * side * taper)
     ventral_mm = v / (np.float32(params.depth) * size)
     width, back, front = _REACH_MM
-    near = (level > -1.1) & (level < 5.6) & (lateral_mm < width)
+    near = (level > -1.1) & (level < max(curve.segments, 5) + 0.6) & (lateral_mm < width)
     near &= (ventral_mm > back) & (ventral_mm < front)
     form = _form_level(level[near], curve)
-    at = _Place(form, lateral_mm[near], ventral_mm[near], s[near] / size, np.sign(x[near]))
-    fields = [np.full(level.shape, _FAR_MM, dtype=np.float32) for _ in range(4)]
+    at = SacralPlace(
+        form, level[near], lateral_mm[near], ventral_mm[near], s[near] / size, np.sign(x[near])
+    )
+    fields = [np.full(level.shape, FAR_MM, dtype=np.float32) for _ in range(4)]
     for field, values in zip(fields, _surfaces(at, params, curve), strict=True):
         field[near] = values
     solid, hollow, foramen, canal = fields
     zone = np.full(level.shape, 4.0, dtype=np.float32)
-    zone[near] = _zone(at, params)
+    zone[near] = foramina.zone(at, params, curve.segments)
     return SacrumField(solid * size, hollow * size, foramen, canal, level, zone * np.sign(x))
 
 
@@ -113,15 +99,15 @@ def _level(curve: SpineCurve, s: Array) -> Array:
 
 
 def _form_level(level: Array, curve: SpineCurve) -> Array:
-    """The level of the mean bone whose form a level has: four segments end as five do."""
+    """The level of the mean bone whose form a level has: four segments and six end as five do."""
     if curve.segments == 5:
         return level
-    knots = [-2.0, 3.35, curve.segments, 7.0]
+    knots = [-2.0, 3.35, curve.segments, 8.0]
     result: Array = np.interp(level, knots, [-2.0, 3.35, 5.0, 9.0]).astype(np.float32)
     return result
 
 
-def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Array, ...]:
+def _surfaces(at: SacralPlace, params: SacrumParams, curve: SpineCurve) -> tuple[Array, ...]:
     """The filled bone, its cavities, foramina and canal."""
     lateral, ventral = _lateral(at, params), _ventral(at, params)
     solid = _smooth_max(lateral, ventral, 6.0)
@@ -133,33 +119,34 @@ def _surfaces(at: _Place, params: SacrumParams, curve: SpineCurve) -> tuple[Arra
     solid = smooth_min(solid, _articular_processes(at), 3.0)
     if any(params.rim_spur_mm):
         solid = smooth_min(solid, _rim_spur(at, params), 2.0)
-    canal, foramen = _canal(at, params), _foramina(at, params, curve.segments - 1)
+    canal = _canal(at, params)
+    foramen = foramina.foramina(at, params, curve.segments - 1)
     hollow = np.minimum(np.minimum(canal, foramen), _open_roof(at, params))
     canal = np.maximum(canal, np.maximum(-at.s, 18 * (at.level - 4.3)))
     return solid, hollow, np.maximum(foramen, solid - 2), canal
 
 
-def _ventral(at: _Place, params: SacrumParams) -> Array:
+def _ventral(at: SacralPlace, params: SacrumParams) -> Array:
     surface, cosine = mean.VENTRAL.at(at.level, at.x)
     swing = np.float32(params.ala_sweep - 1) * 0.45 * np.clip(at.x - 22, 0, 40)
     # Transverse ridges where the discs were.
-    beat = (0.5 + 0.5 * np.cos(2 * np.pi * at.level)) ** 6 * (at.level > 0.5)
+    beat = (0.5 + 0.5 * np.cos(2 * np.pi * at.segment)) ** 6 * (at.level > 0.5)
     ridge = (1.2 * beat - 0.4) * np.clip((20 - at.x) / 8, 0, 1)
     result: Array = (at.v - surface - swing - ridge) * cosine
     return result
 
 
-def _dorsal(at: _Place, params: SacrumParams) -> Array:
+def _dorsal(at: SacralPlace, params: SacrumParams) -> Array:
     """The back with its median crest of tubercles, intermediate and lateral crests."""
     surface, cosine = mean.DORSAL.at(at.level, at.x)
-    beat = np.cos(2 * np.pi * (at.level - 0.5)).astype(np.float32)
+    beat = np.cos(2 * np.pi * (at.segment - 0.5)).astype(np.float32)
     median = mean.by_level(at.level, mean.CREST_MM) * (0.95 + 0.4 * beat)
     fade = np.clip(4.6 - at.level, 0, 1) * np.clip(at.level + 0.4, 0, 1)
     ridges = median * np.exp(-((at.x / 4.0) ** 2))
     ridges += (1.6 - 1.2 * beat) * np.exp(-(((at.x - 12) / 3.5) ** 2)) * fade
     # The lateral crest's tubercles lie beside the foramina, further out in front than at the back.
     apart = 34 - 3.0 * np.clip(at.level, 0, 4)
-    knobs = 0.5 - 0.5 * np.cos(2 * np.pi * (at.level - 0.3))
+    knobs = 0.5 - 0.5 * np.cos(2 * np.pi * (at.segment - 0.3))
     ridges += (0.8 + 5.5 * knobs) * np.exp(-(((at.x - apart) / 4.0) ** 2)) * fade
     # Between them and the auricular surface the ligaments' pits.
     ridges -= 3.5 * np.exp(-(((at.x - apart - 9) / 4.5) ** 2)) * knobs * fade
@@ -168,13 +155,13 @@ def _dorsal(at: _Place, params: SacrumParams) -> Array:
     return result
 
 
-def _lateral(at: _Place, params: SacrumParams) -> Array:
+def _lateral(at: SacralPlace, params: SacrumParams) -> Array:
     surface, cosine = mean.SIDE.at(at.level, at.v)
     result: Array = (at.x - surface - np.float32(params.joint_slant) * (at.v - 5)) * cosine
     return result
 
 
-def _top(at: _Place, params: SacrumParams) -> Array:
+def _top(at: SacralPlace, params: SacrumParams) -> Array:
     """Above the end plate within the body's outline, above the alar slope outside it."""
     body = np.sqrt((at.x / 27) ** 2 + ((at.v + 1) / 18) ** 2)
     outside = np.clip((body - 1) * 3.2, 0, 1)
@@ -186,14 +173,14 @@ def _top(at: _Place, params: SacrumParams) -> Array:
     return result
 
 
-def _sided(at: _Place, pair: tuple[float, float]) -> Array:
+def _sided(at: SacralPlace, pair: tuple[float, float]) -> Array:
     """The value of a (right, left) pair at every point, smooth across the midline."""
     right, left = pair
     across = np.clip(at.x * at.side / 12, -1, 1)
     return np.asarray((left + right) / 2 + (left - right) / 2 * across, dtype=np.float32)
 
 
-def _rim_spur(at: _Place, params: SacrumParams) -> Array:
+def _rim_spur(at: SacralPlace, params: SacrumParams) -> Array:
     """A lip along the front of the S1 end plate's rim, gone behind the middle of the body."""
     outward = (np.sqrt((at.x / 27) ** 2 + ((at.v + 1) / 18) ** 2) - 1) * 18
     front = np.clip((at.v + 6) / 10, 0, 1)
@@ -201,13 +188,13 @@ def _rim_spur(at: _Place, params: SacrumParams) -> Array:
     return np.asarray(np.hypot(outward - 0.4 * thick, at.s - 2.2) - thick + 2 * (1 - front))
 
 
-def _joint_spur(at: _Place, params: SacrumParams, lateral: Array, ventral: Array) -> Array:
+def _joint_spur(at: SacralPlace, params: SacrumParams, lateral: Array, ventral: Array) -> Array:
     """A lip along the edge of ventral and auricular surface, thickest at S2's upper end."""
     thick = _sided(at, params.joint_spur_mm) * np.exp(-(((at.level - 1.2) / 0.7) ** 2))
     return np.asarray(np.hypot(lateral + 2.0, ventral + 0.5) - thick, dtype=np.float32)
 
 
-def _articular_processes(at: _Place) -> Array:
+def _articular_processes(at: SacralPlace) -> Array:
     """Lips beside the canal whose facets face backwards and inwards, slightly hollow."""
     along = (at.s - 4) / 13
     across = (at.x - 23 + 0.35 * (at.v + 28)) / 6.0
@@ -217,7 +204,7 @@ def _articular_processes(at: _Place) -> Array:
     return np.asarray(_smooth_max(body, -facet, 1.5))
 
 
-def _canal(at: _Place, params: SacrumParams) -> Array:
+def _canal(at: SacralPlace, params: SacrumParams) -> Array:
     """A triangle with its base towards the bodies, its corners rounded."""
     size = np.float32(params.canal)
     front = mean.by_level(at.level, mean.CANAL_FRONT_MM)
@@ -232,66 +219,10 @@ def _canal(at: _Place, params: SacrumParams) -> Array:
     return result
 
 
-def _open_roof(at: _Place, params: SacrumParams) -> Array:
+def _open_roof(at: SacralPlace, params: SacrumParams) -> Array:
     """The gaps of the roof: the interlaminar one above S1's arch, and the sacral hiatus."""
     front = mean.by_level(at.level, mean.CANAL_FRONT_MM)
     above = (at.level - 0.95 + 0.0035 * at.x**2) * 26
     upper = _smooth_max(above, at.x - 17.5, 4.0)
     lower = np.maximum((np.float32(params.hiatus) - at.level) * 18 + 0.6 * at.x, at.x - 7.5)
     return _smooth_max(np.minimum(upper, lower), at.v - front, 2.0)
-
-
-def _foramina(at: _Place, params: SacrumParams, count: int) -> Array:
-    nearest = np.full(at.level.shape, _FAR_MM, dtype=np.float32)
-    for index in range(count):
-        near = (np.abs(at.level - (index + 1)) < 0.6) & (at.x < 62)
-        if near.any():
-            here = _Place(at.level[near], at.x[near], at.v[near], at.s[near], at.side[near])
-            nearest[near] = np.minimum(nearest[near], _foramen(index, here, params))
-    return nearest
-
-
-def _foramen(index: int, at: _Place, params: SacrumParams) -> Array:
-    """A tunnel from the canal outwards and forward, wide in front, narrow to the back."""
-    size = params.foramen_size[index] * (1 + np.float32(params.foramen_skew[index]) * at.side)
-    half_width, half_height = (
-        FORAMEN_HALF_WIDTH_MM[index] * size,
-        FORAMEN_HALF_HEIGHT_MM[index] * size,
-    )
-    canal = float(mean.by_level(np.array([index + 1.0]), mean.CANAL_FRONT_MM)[0]) - 2.0
-    height = (27.0, 23.0, 19.5, 16.5)[index]
-    forward = at.v - canal
-    # Forward of the curve the tunnel widens to a groove that runs outwards.
-    wide = 1 + 0.025 * np.clip(at.v, 0, 14)
-    centre = FORAMEN_MEDIAL_MM[index] + params.foramen_apart_mm[index] + half_width
-    centre = centre + params.foramen_out * np.clip(at.v, canal, 14) * (1 - 0.12 * index)
-    along = (at.level - index - 1) * height - params.foramen_shift_mm[index] - 0.12 * forward
-    # Oval, the lateral end higher than the medial one, no two of them alike.
-    tilt = 0.35 + 3 * np.float32(params.foramen_skew[index])
-    oval = along + tilt * np.clip(at.x - centre, -10, 10)
-    narrow = np.where(forward > 0, wide, np.clip(1 + 0.14 * forward, 0.42, 1.0))
-    across = (at.x - centre) / (half_width * wide * narrow)
-    up = oval / (half_height * narrow)
-    tunnel = (np.sqrt(across**2 + up**2) - 1) * half_height * narrow
-    tunnel = np.maximum(tunnel, 0.7 * (at.v - 15))
-    root = np.sqrt((forward + 1) ** 2 + along**2) - half_height * 0.7
-    root = np.maximum(root, np.maximum(at.x - centre, 4 - at.x))
-    return np.asarray(np.minimum(tunnel, root), dtype=np.float32)
-
-
-def _zone(at: _Place, params: SacrumParams) -> Array:
-    knots = np.arange(7.0)
-    width = np.array(FORAMEN_HALF_WIDTH_MM)
-    border = np.array(FORAMEN_MEDIAL_MM) + np.array(params.foramen_apart_mm)
-    medial_at = np.concatenate([[17.0], border, [9.0, 6.0]])
-    lateral_at = np.concatenate([[29.5], border + 2 * width + 2, [15.0, 9.0]])
-    clipped = np.clip(at.level, 0, 6)
-    medial = np.interp(clipped, knots, medial_at).astype(np.float32)
-    lateral = np.interp(clipped, knots, lateral_at).astype(np.float32)
-    side, _ = mean.SIDE.at(at.level, np.clip(at.v, -12, 20))
-    outer = np.maximum(side + np.float32(params.joint_slant) * (at.v - 5), lateral + 3)
-    inside = at.x / medial
-    corridor = 1 + (at.x - medial) / (lateral - medial)
-    beyond = 2 + (at.x - lateral) / (outer - lateral)
-    zone = np.where(at.x < medial, inside, np.where(at.x < lateral, corridor, beyond))
-    return np.asarray(np.clip(zone, 0, 4), dtype=np.float32)

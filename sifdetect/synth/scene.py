@@ -266,8 +266,8 @@ def _lesions(
 
 
 def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.Host:
-    femora = bones.femora if isinstance(bones, MeshShape) else bones.hip
-    return confounders.Host(bones, femora.center_mm, voxel_mm)
+    center = bones.hip_center_mm if isinstance(bones, MeshShape) else bones.hip.center_mm
+    return confounders.Host(bones, center, voxel_mm)
 
 
 def points_of(case: CaseParams, grid: Grid) -> Points:

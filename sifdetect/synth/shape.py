@@ -14,7 +14,8 @@ from sifdetect.synth import hip, joint, lumbar, sacrum
 from sifdetect.synth.lattice import Lattice
 from sifdetect.synth.noise import Array, Deformation, Points, SmoothNoise
 from sifdetect.synth.sacrum import SacrumField
-from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve
+from sifdetect.synth.scoliosis import Scoliosis
+from sifdetect.synth.spine import KYPHOSIS_SHARE, SpineCurve, balanced
 from sifdetect.synth.variants import NO_VARIANT, VariantParams
 from sifdetect.volume import Floats, SacralFrame
 
@@ -52,12 +53,10 @@ class ShapeParams:
         Half are women's, whose sacra are shorter and, for their length, wider.
         """
         scale = float(np.clip(rng.normal(1.0, 0.05), 0.86, 1.14))
-        curve = SpineCurve(
-            slope_deg=float(np.clip(rng.normal(40, 8), 18, 62)),
-            kyphosis_deg=float(np.clip(rng.normal(55, 12), 20, 95)),
-            scale=scale,
-            lordosis=float(np.clip(rng.normal(1.0, 0.25), 0.3, 1.6)),
-        )
+        slope = float(np.clip(rng.normal(40, 8), 18, 62))
+        kyphosis = float(np.clip(rng.normal(55, 12), 20, 95))
+        lordosis = balanced(float(np.clip(rng.normal(1.0, 0.25), 0.3, 1.6)), slope)
+        curve = SpineCurve(slope, kyphosis, scale, lordosis)
         drawn = ShapeParams(
             curve=curve,
             sacrum=sacrum.SacrumParams.sample(rng),
@@ -89,16 +88,21 @@ class ShapeParams:
         return replace(self, curve=curve, sacrum=form, variants=variants, female=female)
 
     def _completed(self, rng: np.random.Generator) -> ShapeParams:
-        """The pelvis with what is drawn last, so that all else stays as it was.
+        """The pelvis with age, scoliosis and a sixth segment, drawn last: all else stays as it was.
 
         Joint spaces narrow with age (Shibata 2002, J Orthop Sci); by how much is chosen.
         """
         form = self.sacrum.set_apart(rng)
         age = YOUNGEST + (OLDEST - YOUNGEST) * float(rng.beta(3.2, 2.0))
         wear = (age - YOUNGEST) / (OLDEST - YOUNGEST)
+        form = form.aged(rng, wear=wear, female=self.female)
+        scoliosis = Scoliosis.sample(rng, wear=wear, female=self.female)
+        variants, curve = self.variants.completed(rng, self.curve)
         return replace(
             self,
-            sacrum=form.aged(rng, wear=wear, female=self.female),
+            sacrum=form,
+            curve=replace(curve, scoliosis=scoliosis),
+            variants=variants,
             joint_gap_mm=self.joint_gap_mm * (1.15 - 0.3 * wear),
             age_years=age,
         )
@@ -124,8 +128,8 @@ class ShapeParams:
     def sacrum_at(self, points: Points) -> SacrumField:
         """The sacrum alone at points in the pelvic frame, with its bends."""
         bent = self.detail.apply(self.deformation.apply(points))
-        s, v = self.curve.coordinates(bent)
-        return sacrum.evaluate(self.curve, self.sacrum, bent.x, s=s, v=v)
+        x, s, v = self.curve.place(bent)
+        return sacrum.evaluate(self.curve, self.sacrum, x, s=s, v=v)
 
 
 def frame_of(landmarks_mm: Floats, bends: tuple[Deformation, ...]) -> SacralFrame:
@@ -158,7 +162,7 @@ class BoneField:
         depth_mm: distance inside the surface of the nearest bone, positive inside.
         level: 0 at the S1 upper end plate … 5 at the lower end of S5, unclipped.
         lateral: 0 midline, ±1 and ±2 borders of the foramina, ±3 lateral surface; + is left.
-        s_mm, v_mm: coordinates along the spine's curve.
+        x_mm, s_mm, v_mm: coordinates along the spine's curve, lateral ones from where it runs.
         sacrum_mm, wing_mm: signed distance to sacrum and iliac wing, positive outside.
         disc: True in an intervertebral disc. joint: True in the sacroiliac gap.
     """
@@ -167,6 +171,7 @@ class BoneField:
     depth_mm: Array
     level: Array
     lateral: Array
+    x_mm: Array
     s_mm: Array
     v_mm: Array
     sacrum_mm: Array
@@ -186,7 +191,7 @@ class _Parts:
     """What the bones are made of, on a coarse lattice: smooth fields that overlap still.
 
     Attributes:
-        x, s, v: coordinates after the bends, mm.
+        x, s, v: coordinates along the spine's curve after the bends, mm.
         bone: the sacrum. spine: L5 and what lies above and below. hips: hip bones and femora.
     """
 
@@ -201,13 +206,13 @@ class _Parts:
     def of(params: ShapeParams, points: Points) -> _Parts:
         """The parts at points in the pelvic frame."""
         bent = params.detail.apply(params.deformation.apply(points))
-        s, v = params.curve.coordinates(bent)
+        x, s, v = params.curve.place(bent)
         return _Parts(
-            x=bent.x,
+            x=x,
             s=s,
             v=v,
-            bone=sacrum.evaluate(params.curve, params.sacrum, bent.x, s=s, v=v),
-            spine=lumbar.evaluate(params.curve, bent.x, s, v, params=params.lumbar),
+            bone=sacrum.evaluate(params.curve, params.sacrum, x, s=s, v=v),
+            spine=lumbar.evaluate(params.curve, x, s, v, params=params.lumbar),
             hips=hip.evaluate(params.hip, bent),
         )
 
@@ -240,6 +245,7 @@ def evaluate(params: ShapeParams, points: Points) -> BoneField:
         depth_mm=depth,
         level=bone.level,
         lateral=bone.lateral,
+        x_mm=at.x,
         s_mm=at.s,
         v_mm=at.v,
         sacrum_mm=bone.bone_mm,
@@ -289,5 +295,4 @@ def _divide(labels: NDArray[np.uint8], bone: sacrum.SacrumField, x: Array) -> No
     foramen = free & (bone.foramen_mm < 0)
     labels[foramen & ~left] = AnatomyLabel.SACRAL_FORAMEN_RIGHT
     labels[foramen & left] = AnatomyLabel.SACRAL_FORAMEN_LEFT
-    roofed = bone.level < 4.3
-    labels[free & (bone.canal_mm < 0) & (bone.level > 0) & roofed] = AnatomyLabel.SACRAL_CANAL
+    labels[free & (bone.canal_mm < 0) & (bone.level > 0)] = AnatomyLabel.SACRAL_CANAL

@@ -112,7 +112,9 @@ def _sign(limb: Limb) -> float:
 
 def _limb_distance(limb: Limb, points: Points, bones: BoneField) -> Array:
     across = across_limb_mm(limb, points, bones)
-    over = np.maximum(limb.upper - bones.level, bones.level - limb.lower) * _LEVEL_MM
+    # A limb down to S5's end goes through a sixth segment too.
+    lower = limb.lower if limb.lower < 5 else np.inf
+    over = np.maximum(limb.upper - bones.level, bones.level - lower) * _LEVEL_MM
     squares = across**2 + np.maximum(over, 0) ** 2
     if limb.dorsal < 1:
         squares += np.maximum(-bones.v_mm - DEPTH_MM * limb.dorsal, 0) ** 2

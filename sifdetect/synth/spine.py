@@ -6,7 +6,7 @@ upper end plate, positive caudally; ``v`` the distance from it, positive ventral
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,12 +15,15 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from sifdetect.synth.noise import Array, Points
+from sifdetect.synth.scoliosis import STRAIGHT, LateralCurve, Scoliosis
 
 STEP_MM = 1.0
 TOP_MM, BOTTOM_MM = -330.0, 190.0
 TABLE_MM, TABLE_NODES = 4.0, 170
 SACRAL_HEIGHTS_MM = (30.0, 25.5, 22.0, 18.0, 18.5)
 """S1 to S5 along the curve, together about 114 mm."""
+SIXTH_MM = 15.0
+"""Height of a sixth segment, that of a first coccygeal one (chosen)."""
 KYPHOSIS_SHARE = (0.05, 0.12, 0.26, 0.32, 0.25)
 """Share of the sacral kyphosis in each segment, as in the Visible Human: S1 and S2 are nearly
 straight, the bend is strongest at S4."""
@@ -30,6 +33,20 @@ DISC_MM = 9.0
 VERTEBRA_MM = 28.0
 LORDOSIS_DEG = (13.0, 9.0, 11.0, 4.0, 9.0, 1.0, 6.0, 0.0, 3.0, -1.0, 1.0, -2.0)
 """Wedging from the L5/S1 disc upwards: disc, vertebra, disc … (Been and Kalichman 2014)."""
+
+
+LEAN_DEG = (-25.0, 12.0)
+"""How far backwards and forwards T12 may lean, the sign as that of the sacral slope (chosen)."""
+
+
+def balanced(lordosis: float, slope_deg: float) -> float:
+    """The factor on LORDOSIS_DEG, brought to where the trunk stays above the pelvis.
+
+    A steep sacrum needs a lordotic spine (lordosis follows the slope, Vialle 2005).
+    """
+    whole = float(sum(LORDOSIS_DEG))
+    back, front = LEAN_DEG
+    return float(np.clip(lordosis, (slope_deg - front) / whole, (slope_deg - back) / whole))
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,8 @@ class SpineCurve:
         heights: (S1 … S5) factor on SACRAL_HEIGHTS_MM.
         bends: share of the kyphosis in S1 … S5, together 1.
         segments: how many of them the sacrum has; with four, what would be S5 is the first free
-            coccygeal segment.
+            coccygeal segment, with six the first coccygeal one is a segment of the sacrum.
+        scoliosis: how the spine above the sacrum runs sideways.
     """
 
     slope_deg: float
@@ -57,6 +75,7 @@ class SpineCurve:
     heights: tuple[float, ...] = (1.0,) * 5
     bends: tuple[float, ...] = KYPHOSIS_SHARE
     segments: int = 5
+    scoliosis: Scoliosis = STRAIGHT
 
     @cached_property
     def level_bounds_mm(self) -> NDArray[np.float64]:
@@ -67,6 +86,8 @@ class SpineCurve:
     @property
     def sacral_end_mm(self) -> float:
         """Arc length at the lower end of the last sacral segment."""
+        if self.segments > 5:
+            return float(self.level_bounds_mm[5]) + SIXTH_MM
         return float(self.level_bounds_mm[self.segments])
 
     @cached_property
@@ -95,13 +116,20 @@ class SpineCurve:
         position -= position[int(np.argmin(np.abs(s)))]
         return s.astype(np.float32), angle.astype(np.float32), position.astype(np.float32)
 
-    def position_mm(self, s_mm: float, v_mm: float = 0.0) -> NDArray[np.float64]:
-        """(3,) pelvic-frame position in the midsagittal plane of a point (s, v)."""
+    @cached_property
+    def lateral(self) -> LateralCurve:
+        """How the curve runs sideways."""
+        return self.scoliosis.curve(self.scale)
+
+    def position_mm(self, s_mm: float, v_mm: float = 0.0, x_mm: float = 0.0) -> NDArray[np.float64]:
+        """(3,) pelvic-frame position of a point (x, s, v)."""
         s, angle, position = self._line
+        bent = self.lateral.bent(*(np.array([value]) for value in (x_mm, s_mm, v_mm)))
+        x_mm, s_mm, v_mm = (float(value[0]) for value in bent)
         a = float(np.interp(s_mm, s, angle))
         y = float(np.interp(s_mm, s, position[:, 0])) + v_mm * np.cos(a)
         z = float(np.interp(s_mm, s, position[:, 1])) - v_mm * np.sin(a)
-        return np.array([0.0, y, z])
+        return np.array([x_mm, y, z])
 
     @cached_property
     def _table(self) -> tuple[NDArray[np.float64], Array, Array]:
@@ -121,9 +149,57 @@ class SpineCurve:
         return origin, arc, ventral.reshape(shape).astype(np.float32)
 
     def coordinates(self, points: Points) -> tuple[Array, Array]:
-        """Arc length ``s`` and ventral offset ``v`` of every point, of the points' shape, mm."""
+        """Arc length ``s`` and ventral offset ``v`` of every point, of the points' shape, mm.
+
+        Those along the midsagittal curve, whatever the scoliosis.
+        """
         origin, arc, ventral = self._table
         index = [(points.y - origin[0]) / TABLE_MM, (points.z - origin[1]) / TABLE_MM]
         s = ndimage.map_coordinates(arc, index, order=1, mode="nearest")
         v = ndimage.map_coordinates(ventral, index, order=1, mode="nearest")
         return s, v
+
+    def place(self, points: Points) -> tuple[Array, Array, Array]:
+        """Lateral position, arc length and ventral offset of every point along the bent curve."""
+        return self.lateral.straightened(points.x, *self.coordinates(points))
+
+    def straightened(self, points: Points, x: Array, s: Array, v: Array) -> Points:
+        """Where points at (x, s, v), as ``place`` gives them, would lie beside a mean spine.
+
+        So muscles and vessels that are given for that one follow a scoliosis and any lordosis.
+        """
+        if self.scoliosis == STRAIGHT:
+            return Points(points.x, points.y + self._recess(points.z), points.z)
+        x0, s0, v0 = self.lateral.bent(x, s, v)
+        along, angle, _ = self._line
+        a = np.interp(s0, along, angle).astype(np.float32)
+        ds, dv = s - s0, v - v0
+        forward, up = np.cos(a) * dv - np.sin(a) * ds, -np.cos(a) * ds - np.sin(a) * dv
+        z = points.z + up
+        return Points(points.x + x - x0, points.y + forward + self._recess(z), z)
+
+    def _recess(self, z: Array) -> Array:
+        """How much further back than a mean one of its size the spine lies at a height, mm."""
+        usual = replace(_USUAL, scale=self.scale)
+        own, mean = (
+            np.interp(z, line[::-1, 1], line[::-1, 0]) for line in (self._line[2], usual._line[2])
+        )
+        share = np.clip(z / (40 * self.scale), 0, 1)
+        return np.asarray((mean - own) * share, dtype=np.float32)
+
+    @property
+    def front_mm(self) -> float:
+        """How far forward the curve comes from the S1 end plate up to L2."""
+        s, _, position = self._line
+        return float(position[(s > -160 * self.scale) & (s < 0), 0].max())
+
+    def side_shift(self, z: Array) -> tuple[Array, Array]:
+        """x of the curve, mm, and the turn of its vertebra, rad, at heights above the end plate."""
+        s, _, position = self._line
+        at = np.interp(z, position[::-1, 1], s[::-1])
+        rows = (self.lateral.lateral_mm, self.lateral.turn)
+        shift, turn = (np.interp(at, self.lateral.s_mm, row).astype(np.float32) for row in rows)
+        return shift, turn
+
+
+_USUAL = SpineCurve(slope_deg=40.0, kyphosis_deg=55.0, scale=1.0, lordosis=1.0, wedge_deg=20.0)

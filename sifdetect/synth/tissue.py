@@ -59,7 +59,7 @@ def cortex_mm(body: BodyParams, points: Points, bones: BoneField) -> Array:
     varied = body.cortex_mm * np.exp(0.35 * body.coarse.at(points))
     lateral = np.abs(bones.lateral)
     varied = np.where((bones.sacrum_mm < 0) & (lateral > 1) & (lateral < 2.7), 0.6 * varied, varied)
-    side = np.abs(points.x)
+    side = np.abs(bones.x_mm)
     facet = (bones.v_mm < -14) & (bones.s_mm < 16) & (side > 9) & (side < 34)
     return np.asarray(
         varied + facet.astype(np.float32) * body.facet_mm * (1 + 0.4 * body.fine.at(points))
@@ -82,7 +82,10 @@ def _outline(body: BodyParams, points: Points, curve: SpineCurve) -> tuple[Array
     """Signed distance to the skin, about, and the thickness of the fat below it.
 
     The outline is a superellipse, flattened where the body lies; fat is thinner over the sacrum.
+    It follows a scoliotic spine by half, and stands out behind where the vertebrae turn backwards.
     """
+    shift, turn = curve.side_shift(points.z)
+    points = Points(points.x - np.float32(0.5) * shift, points.y, points.z)
     back, front = _half_depths(body, curve)
     half_width = max(body.half_width_mm, 146 * curve.scale + 0.7 * body.fat_mm)
     across = np.abs(points.x) / half_width
@@ -93,7 +96,8 @@ def _outline(body: BodyParams, points: Points, curve: SpineCurve) -> tuple[Array
     flat = np.clip(lying - 0.8, 0, None) * 0.9 * body.half_depth_mm
     cleft = np.exp(-((points.x / 14) ** 2)) * np.clip((-points.z - 75) / 50, 0, 1) * (forward < 0)
     waves = 6 * rounded(body.contour, points) + 14 * cleft
-    skin = (radius - 1) * back + flat + waves
+    hump = 0.6 * points.x * np.sin(turn) * np.exp(-((points.x / 80) ** 2)) * (forward < 0)
+    skin = (radius - 1) * back + flat + waves - hump
     thin = np.exp(-((points.x / 45) ** 2)) * (points.z > -110) * (forward < 0)
     fat_mm = body.fat_mm * (1 - 0.3 * thin)
     return skin.astype(np.float32), fat_mm.astype(np.float32)
@@ -107,7 +111,9 @@ def _half_depths(body: BodyParams, curve: SpineCurve) -> tuple[float, float]:
     knots = zip(DORSAL_S_MM * curve.scale, DORSAL_V_MM * curve.scale, strict=True)
     dorsal = -min(float(curve.position_mm(s, v)[1]) for s, v in knots if s >= 0)
     back = dorsal + 8 + 13 * body.muscle + 0.7 * body.fat_mm + body.center_y_mm
-    front = 84 * curve.scale + 0.5 * body.fat_mm - body.center_y_mm
+    # In front of the most lordotic vertebra vessels, bowel and the wall.
+    spine = curve.front_mm + 46 * curve.scale + 0.95 * body.fat_mm
+    front = max(84 * curve.scale + 0.5 * body.fat_mm, spine) - body.center_y_mm
     return max(body.half_depth_mm, back), max(body.half_depth_mm, front)
 
 
@@ -149,8 +155,10 @@ def _abdominal_wall(
             where the muscles of the wall end.
     """
     side = np.abs(points.x)
-    thick = np.float32(12 * body.muscle)
-    inside = (wall < 0) & (wall > -thick) & (points.y > -40) & (tissue != Tissue.FLUID)
+    # At the flank the layers thin out to the fascia of the back.
+    ends = np.clip((points.y + 62) / 40, 0.05, 1).astype(np.float32)
+    thick = 12 * body.muscle * ends
+    inside = (wall < 0) & (wall > -thick) & (points.y > -62) & (tissue != Tissue.FLUID)
     inside &= points.z > -110 + 0.85 * np.minimum(side, 120)
     layers = (side > 62) & (np.abs(np.mod(wall, thick / 3) - 1) < 0.5)
     gap = side < 1.2 + 4 * np.clip(-wall / thick, 0, 1) ** 2
@@ -191,12 +199,12 @@ def _spinal_content(
 ) -> None:
     """Thecal sac and roots in the canal, roots in fat in the foramina, discs."""
     size = scale
-    near = (np.abs(points.x) < 13 * size) & (bones.v_mm < 0) & (bones.depth_mm < 0)
+    near = (np.abs(bones.x_mm) < 13 * size) & (bones.v_mm < 0) & (bones.depth_mm < 0)
     index = np.flatnonzero(near & (bones.v_mm > -44 * size) & (bones.level < 4.5))
     flat = tissue.reshape(-1)
     level, side, deep, behind, labels = (
         values.ravel()[index]
-        for values in (bones.level, np.abs(points.x), bones.v_mm, bones.s_mm, bones.labels)
+        for values in (bones.level, np.abs(bones.x_mm), bones.v_mm, bones.s_mm, bones.labels)
     )
     middle = np.interp(level, SAC_LEVELS, SAC_V_MM) * size
     radius = np.hypot(side, deep - middle)
@@ -208,7 +216,7 @@ def _spinal_content(
     flat[index[canal & (roots < 2.2)]] = Tissue.NERVE
     _foraminal_roots(tissue, size, bones, fine)
     tissue[bones.disc] = Tissue.DISC
-    annulus = bones.disc & ((points.x / 25) ** 2 + ((bones.v_mm + 1) / 17) ** 2 > 0.72 * size**2)
+    annulus = bones.disc & ((bones.x_mm / 25) ** 2 + ((bones.v_mm + 1) / 17) ** 2 > 0.72 * size**2)
     tissue[annulus] = Tissue.LIGAMENT
 
 
@@ -224,7 +232,7 @@ def _foraminal_roots(tissue: NDArray[np.uint8], size: float, bones: BoneField, f
     level, zone, v, uneven = (
         values.ravel()[index] for values in (bones.level, np.abs(bones.lateral), bones.v_mm, fine)
     )
-    number = np.clip(np.rint(level), 1, 4)
+    number = np.clip(np.rint(level), 1, 5)
     along = (level - number) * 23 - 0.12 * (v / size + 12)
     across = (zone - 1.45 - 0.034 * np.clip(v / size, -16, 14)) * 14
     entering = v / size - np.interp(number, SAC_LEVELS, SAC_V_MM) - 2

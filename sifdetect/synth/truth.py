@@ -33,7 +33,7 @@ from sifdetect.synth.scene import VISIBLE, CaseParams, lesions_at, points_of
 from sifdetect.synth.sheets import Course, Limb, Sheet
 from sifdetect.volume import Floats, SacralFrame
 
-VERSION = "4"
+VERSION = "5"
 """Version of the generator; a change of what a seed makes changes it."""
 RULE = "synthetic"
 RAMUS_KIND = "line in the hip bone"
@@ -89,7 +89,10 @@ def classes_of(params: CaseParams) -> StudyFindings:
 
 
 def levels_of(params: CaseParams) -> tuple[SacralLevel, ...]:
-    """The levels that a sacrum has: S1–S5, or S1–S4 where S5 is a part of the coccyx."""
+    """The levels that a sacrum has: S1–S5, or S1–S4 where S5 is a part of the coccyx.
+
+    A sixth segment belongs to S5, the last that has a name (docs/decisions/0010).
+    """
     return tuple(SacralLevel)[: params.shape.curve.segments]
 
 

@@ -1,7 +1,8 @@
 """Variants of the lumbosacral junction and the sacrum's ends: who has one, and its bone.
 
 Levels keep their meaning in every variant: 0 is the end plate on which the last free disc rests,
-5 the lower end of S5; a sacrum of four segments ends at 4 and has no S5. A transverse process of L5
+5 the lower end of S5; a sacrum of four segments ends at 4 and has no S5, one of six at 6. What a
+sixth segment is called stands in docs/decisions/0010. A transverse process of L5
 that has joined an ala stays L5 above the ala's own surface; a coccyx that has joined S5 stays
 coccyx.
 """
@@ -25,6 +26,9 @@ DYSMORPHIC = 0.15
 COCCYX_FUSED = 0.2
 """First coccygeal segment joined to S5: six segments in one bone (21.7 % of 631 bodies, Bergman,
 Encyclopedia of Human Anatomic Variation)."""
+SIX_SEGMENTS = 0.6
+"""Share of these in which it has a body as broad as S5's and a fifth pair of foramina: 13.6 % of 66
+sacra (Singh 2014, Int J Morphol 32:125)."""
 FOUR_SEGMENTS = 0.03
 """S5 free, a part of the coccyx: four segments. 1 % of the same bodies; more on purpose, so that
 some are met in training."""
@@ -38,7 +42,8 @@ class VariantParams:
         l5_mass: (right, left) size of the mass between L5 and the ala relative to the mean one,
             0 for none.
         l5_fused: the mass has grown together with the ala; else a joint parts them.
-        lumbarized, dysmorphic, coccyx_fused, four_segments: as above.
+        lumbarized, dysmorphic, coccyx_fused, four_segments, six_segments: as above; a pelvis with
+            six_segments has no coccyx_fused.
     """
 
     l5_mass: tuple[float, float] = (0.0, 0.0)
@@ -47,6 +52,7 @@ class VariantParams:
     dysmorphic: bool = False
     coccyx_fused: bool = False
     four_segments: bool = False
+    six_segments: bool = False
 
     @staticmethod
     def sample(rng: np.random.Generator) -> VariantParams:
@@ -63,6 +69,15 @@ class VariantParams:
             coccyx_fused=bool(draws[4] < COCCYX_FUSED),
             four_segments=bool(draws[4] > 1 - FOUR_SEGMENTS),
         )
+
+    def completed(
+        self, rng: np.random.Generator, curve: SpineCurve
+    ) -> tuple[VariantParams, SpineCurve]:
+        """Variants and curve with what is drawn last: is a fused coccyx a segment of its own?"""
+        if rng.random() > SIX_SEGMENTS or not self.coccyx_fused:
+            return self, curve
+        six = replace(self, six_segments=True, coccyx_fused=False)
+        return six, replace(curve, segments=6)
 
     def applied(self, curve: SpineCurve, params: SacrumParams) -> tuple[SpineCurve, SacrumParams]:
         """Curve and sacrum of a pelvis with these variants."""

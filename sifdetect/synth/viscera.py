@@ -14,7 +14,7 @@ from sifdetect.synth.place import Place, tube
 from sifdetect.synth.shape import BoneField
 
 ARTERIES = (
-    ((9, 76, 160, 1.5), (9, 54, 60, 1.4), (10, 48, 36, 1.2), (34, 24, -14, 1.0)),
+    ((9, 68, 160, 1.5), (9, 48, 60, 1.4), (10, 44, 36, 1.2), (34, 24, -14, 1.0)),
     ((34, 24, -14, 0.85), (56, 44, -52, 0.8), (74, 66, -100, 0.75), (84, 62, -150, 0.7)),
     ((34, 24, -14, 0.75), (44, -2, -52, 0.65), (46, -18, -84, 0.45)),
 )
@@ -88,13 +88,20 @@ def upper_trunk(
     kidney = np.sqrt(
         ((side - 62) / 30) ** 2 + ((points.y + 8) / 28) ** 2 + ((points.z - height + 40) / 52) ** 2
     )
-    liver = (points.x < 30) & (points.z > height - 0.5 * points.x - 60) & (points.y > -40)
-    spleen = (points.x > 70) & (points.z > height) & (points.y < 20)
+    # The liver's lower edge rises to the left, its left lobe thins to a wedge in front.
+    thin = np.clip((45 - points.x) / 75, 0, 1)
+    edge = height - 60 + 0.65 * (points.x + 90) - 0.3 * (points.y - 30)
+    liver = (points.z > edge) & (points.y > 62 - 102 * thin) & (points.x < 45)
+    spleen = (
+        ((points.x - 108) / 34) ** 2
+        + ((points.y + 26) / 52) ** 2
+        + ((points.z - height - 38 + 0.4 * points.y) / 55) ** 2
+    ) < 1
     dome = height + 70 - 0.004 * side**2
     tissue[inside & ((kidney < 1) | liver | spleen)] = Tissue.ORGAN
     tissue[inside & (points.z > dome) & (side > 28)] = Tissue.LUNG
     course = np.mod(points.z + 0.55 * points.y - 0.2 * side + body.organ_height_mm, 27.0)
-    cage = (np.abs(wall + 9) < 4) & (points.z > height + 0.35 * points.y)
+    cage = (np.abs(wall + 9) < 4) & (points.z > height + 0.35 * points.y) & (side > 40)
     tissue[cage & (course < 10)] = Tissue.RIB
 
 
@@ -102,7 +109,7 @@ def vessels(
     tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, place: Place, *, fine: Array
 ) -> None:
     """Aorta and cava, iliac arteries and, behind and medial of them, veins."""
-    radius = body.vessel_mm
+    radius, place = body.vessel_mm, place.along_spine()
     artery = np.minimum.reduce([tube(place, *_course(path, radius)) for path in ARTERIES])
     behind = Points(place.at.x, place.at.y + np.float32(1.7 * radius), place.at.z)
     moved = replace(place, at=behind, side=place.side + np.float32(0.8 * radius))
