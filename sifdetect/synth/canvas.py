@@ -89,10 +89,11 @@ class Canvas:
     def around(self, center: Place, reach_mm: float) -> Patch:
         """The points within a box about (x, s, v), in the coordinates of the spine's curve."""
         x, s, v = center
-        near = np.abs(self.points.x - np.float32(x)) < reach_mm
-        near &= np.abs(self.bones.s_mm - np.float32(s)) < reach_mm
-        near &= np.abs(self.bones.v_mm - np.float32(v)) < reach_mm
-        return self.patch(near)
+        index = np.flatnonzero(np.abs(self.points.x - np.float32(x)) < reach_mm)
+        for values, middle in ((self.bones.s_mm, s), (self.bones.v_mm, v)):
+            near = np.abs(values.ravel()[index] - np.float32(middle)) < reach_mm
+            index = index[near]
+        return Patch(self, index)
 
     def lodged(self, courses: tuple[Course, ...], least_mm: float) -> Course:
         """The first of some courses whose points all lie so deep in bone, or the deepest."""

@@ -9,7 +9,7 @@ level, x (mm from the midline) and v (mm ventral of the curve).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,7 @@ def by_level(level: Array, values: tuple[float, ...]) -> Array:
     return result
 
 
+@cache
 def _profile(values: tuple[float, ...]) -> NDArray[np.float32]:
     levels = np.arange(_LOW_LEVEL, _HIGH_LEVEL + 1e-6, _STEP_LEVEL)
     fine = PchipInterpolator(LEVEL_KNOTS, values)(np.clip(levels, -0.4, 5.0))

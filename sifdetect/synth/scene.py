@@ -133,12 +133,12 @@ class Scene:
     mimics: confounders.MimicField
     stage: fracture.Stage = fracture.Stage.ACUTE
 
-    @property
+    @cached_property
     def edema(self) -> Array:
         """Strength of edema of any cause, 0–1."""
         return np.maximum(self.lesions.edema, self.mimics.edema)
 
-    @property
+    @cached_property
     def sclerosis(self) -> Array:
         """Strength of sclerosis of any cause, 0–1."""
         return np.maximum(self.lesions.sclerosis, self.mimics.sclerosis)
@@ -172,10 +172,7 @@ class Scene:
     @cached_property
     def cortex_share(self) -> Array:
         """Share of each voxel's bone that is cortex, 0–1."""
-        half, depth = self.voxel_mm / 2, self.bones.depth_mm
-        inner, outer = np.maximum(depth - half, 0), np.maximum(depth + half, 1e-3)
-        cortex = np.minimum(outer, self.cortex_mm) - inner
-        return np.asarray(np.clip(cortex / (outer - inner), 0, 1))
+        return cortical(self.bones.depth_mm, self.cortex_mm, self.voxel_mm)
 
     def anatomy(self) -> NDArray[np.uint8]:
         """AnatomyLabel values; bones without a label are background, cysts widen their cavity."""
@@ -198,6 +195,13 @@ class Scene:
         bits[self.mimics.mass] |= np.uint8(LesionBit.MASS_LIKE)
         bits[self.mimics.cement] |= np.uint8(LesionBit.CEMENT)
         return bits
+
+
+def cortical(depth_mm: Array, cortex_mm: Array, voxel_mm: float) -> Array:
+    """Share of each voxel's bone that is cortex of that thickness, 0–1; arrays of one shape."""
+    half = np.float32(voxel_mm / 2)
+    inner, outer = np.maximum(depth_mm - half, 0), np.maximum(depth_mm + half, np.float32(1e-3))
+    return np.asarray(np.clip((np.minimum(outer, cortex_mm) - inner) / (outer - inner), 0, 1))
 
 
 def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
