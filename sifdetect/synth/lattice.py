@@ -108,7 +108,7 @@ def _stretched(values: Array, axis: int, size: int, every: int) -> Array:
         np.multiply(rise, np.float32(k / every), out=between)
         between += low
     start, rest = part(values, whole, whole + 1), size - whole * every
-    ramp = np.linspace(0, 1, rest, dtype=np.float32) if rest > 1 else np.zeros(1, np.float32)
+    ramp = np.arange(rest, dtype=np.float32) / np.float32(max(rest - 1, 1))
     ramp = ramp.reshape([-1 if k == axis else 1 for k in range(result.ndim)])
     part(result, whole * every, None)[...] = start + (part(values, -1, None) - start) * ramp
     return result
