@@ -16,6 +16,7 @@ from sifdetect.synth import anterior_ring, confounders, fracture, lesions, shape
 from sifdetect.synth.anterior_ring import AnteriorRing
 from sifdetect.synth.body import BodyParams
 from sifdetect.synth.bones import BoneField
+from sifdetect.synth.canvas import Lodgings
 from sifdetect.synth.displacement import Displacement, displaced
 from sifdetect.synth.material import Material
 from sifdetect.synth.mesh_shape import MeshShape
@@ -66,6 +67,11 @@ class CaseParams:
     def frame(self) -> SacralFrame:
         """The sacral frame in patient coordinates."""
         return self.pose.placed(self.shape.frame)
+
+    @cached_property
+    def lodgings(self) -> Lodgings:
+        """Where mimics found bone, kept from one part of an image to the next."""
+        return {}
 
 
 PATTERNS = (
@@ -224,7 +230,7 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         cortex_mm=cortex_mm,
         disc_remnant=remnant,
         lesions=_lesions(case, material, bones, voxel_mm),
-        mimics=confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm)),
+        mimics=confounders.evaluate(case.confounders, points, bones, _host(case, voxel_mm)),
         stage=case.fracture.stage,
     )
 
@@ -238,7 +244,7 @@ def lesions_at(case: CaseParams, points: Points, voxel_mm: float) -> lesions.Les
 def mimics_at(case: CaseParams, points: Points, voxel_mm: float) -> confounders.MimicField:
     """The mimics alone, as they are in the scene at these points."""
     bones, _ = _bones_at(case, points)
-    return confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm))
+    return confounders.evaluate(case.confounders, points, bones, _host(case, voxel_mm))
 
 
 def _bones_at(case: CaseParams, points: Points) -> tuple[shape.BoneField, Points]:
@@ -262,9 +268,10 @@ def _lesions(
     return broken
 
 
-def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.Host:
+def _host(case: CaseParams, voxel_mm: float) -> confounders.Host:
+    bones = case.shape
     femora = bones.femora if isinstance(bones, MeshShape) else bones.hip
-    return confounders.Host(bones, femora.center_mm, voxel_mm)
+    return confounders.Host(bones, femora.center_mm, voxel_mm, case.lodgings)
 
 
 def points_of(case: CaseParams, grid: Grid) -> Points:
