@@ -30,6 +30,7 @@ import numpy as np
 from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.bundle import region_spec
 from sifdetect.learn.dataset import render_region
+from sifdetect.learn.jobs import keep_freed_memory
 from sifdetect.learn.scanned import write_study
 from sifdetect.synth import case as whole
 from sifdetect.synth import confounders, ct, lesions, mr, scene, tissue
@@ -82,6 +83,7 @@ def _in_own_process(kind: str, cases: int) -> dict[str, Any]:
 
 def measured(kind: str, cases: int) -> dict[str, Any]:
     """Seconds a case, of the processor and of the clock, share of each stage, peak memory."""
+    keep_freed_memory()  # as sifdetect synth does
     with tempfile.TemporaryDirectory() as folder:
         make = _maker(kind, Path(folder))
         make(1)  # tables that are filled once

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from sifdetect.synth import slab
+from sifdetect.synth import blur, noise, slab
 from sifdetect.synth.lattice import Array, Points, coarsely
 from sifdetect.synth.scene import points_of, sample_case, scene_at
-from sifdetect.synth.slab import in_slabs
+from sifdetect.synth.slab import in_pieces, in_slabs
 
 
 def grid_points(shape: tuple[int, int, int]) -> Points:
@@ -59,3 +60,36 @@ def test_a_linear_function_survives_the_lattice(
 
     found = coarsely(points, spacing_mm, linear)
     np.testing.assert_allclose(found, linear(points), atol=1e-4)
+
+
+def test_pieces_of_flat_arrays_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of none at all, and where a function gives several arrays."""
+    monkeypatch.setattr(slab, "PIECE_POINTS", 7)
+    a, b = np.arange(20.0), np.arange(20.0)[::-1]
+    total, product = in_pieces(lambda a, b: (a + b, a * b), a, b)
+    np.testing.assert_array_equal(total, a + b)
+    np.testing.assert_array_equal(product, a * b)
+    assert in_pieces(lambda a: 2 * a, a[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_blur_is_that_of_scipy(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks of any size, edges included, whichever way the image lies in memory."""
+    monkeypatch.setattr(blur, "BLOCK_POINTS", 500)
+    image = np.random.default_rng(0).standard_normal((13, 17, 11)).astype(np.float32)
+    weights = np.array([0.1, -0.2, 0.3, 0.6, 0.3, -0.2, 0.1], dtype=np.float32)
+    for one in (image, image.transpose(2, 0, 1)):
+        wanted = ndimage.correlate1d(one, weights, axis=axis, mode="nearest")
+        np.testing.assert_allclose(blur.correlated(one, weights, axis), wanted, atol=1e-6)
+
+
+def test_noise_is_looked_up_as_scipy_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trilinear and periodic, at negative places, at nodes and far away too."""
+    monkeypatch.setattr(noise, "AT_ONCE", 100)
+    field = noise.SmoothNoise.sample(np.random.default_rng(0), 2.5, 8)
+    rng = np.random.default_rng(1)
+    at = [np.append(rng.uniform(-90, 90, 300), [0, 2.5, -2.5, 20.0]) for _ in range(3)]
+    found = field.at(Points(*(axis.astype(np.float32) for axis in at)))
+    index = [axis / 2.5 for axis in at]
+    wanted = ndimage.map_coordinates(field.lattice, index, order=1, mode="grid-wrap")
+    np.testing.assert_allclose(found, wanted, atol=1e-4)

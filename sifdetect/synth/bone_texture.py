@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sifdetect.anatomy import AnatomyLabel
 from sifdetect.synth.noise import Array, Points, SmoothNoise
-from sifdetect.synth.scene import Scene
+from sifdetect.synth.scene import Scene, cortical
 
 FATTY_MARROW_HU = -85.0
 """Marrow without trabeculae; fat is at -100 HU and yellow marrow keeps some cells and vessels."""
@@ -123,7 +123,7 @@ def bone_hu(
     inside = scene.bones.depth_mm > -scene.voxel_mm
     where = Points(points.x[inside], points.y[inside], points.z[inside])
     spot = _Spot.of(scene, inside)
-    patches = texture.patches.at(where)
+    patches = texture.patches.at(points)[inside]
     density = 0.8 * texture.density.at(points)[inside] + 0.4 * patches
     marrow = _marrow(texture, spot, density)
     lack = np.clip(1.25 - (marrow - FATTY_MARROW_HU) / 500, 0.35, 1)
@@ -226,6 +226,4 @@ def _cortex_share(
     wings = (labels == AnatomyLabel.HIP_RIGHT) | (labels == AnatomyLabel.HIP_LEFT)
     thick = scene.cortex_mm[inside] * texture.cortex * np.where(wings, 1.2, 0.65)
     thick = (thick * np.exp(0.6 * density)).astype(np.float32)
-    half, depth = scene.voxel_mm / 2, scene.bones.depth_mm[inside]
-    inner, outer = np.maximum(depth - half, 0), np.maximum(depth + half, np.float32(1e-3))
-    return np.asarray(np.clip((np.minimum(outer, thick) - inner) / (outer - inner), 0, 1))
+    return cortical(scene.bones.depth_mm[inside], thick, scene.voxel_mm)

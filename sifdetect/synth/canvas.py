@@ -28,6 +28,10 @@ ALA_MM = np.array([22.0, 24.0, 22.0, 17.0, 12.0, 8.0])
 """Width of a lateral unit beyond the foramina at levels 0 … 5."""
 
 
+Lodgings = dict[tuple[tuple[Course, ...], float], Course]
+"""Courses with the depth that they ask for, and the one that was taken; of one pelvis."""
+
+
 class Bendable(Protocol):
     """What a pelvis must tell, so that things can be placed in it."""
 
@@ -59,6 +63,7 @@ class Canvas:
         mass, cement: True where labelled as such.
         owner: number of the mimic that each voxel belongs to, from 1; 0 none.
         metal_mm: distance to the nearest metal, up to 20; None where there is none.
+        lodgings: what ``lodged`` has found in this pelvis.
     """
 
     points: Points
@@ -66,6 +71,7 @@ class Canvas:
     shape: Bendable
     hip_center_mm: NDArray[np.float64]
     voxel_mm: float
+    lodgings: Lodgings = field(default_factory=dict)
     number: int = 0
     metal_mm: Array | None = None
     edema: Array = field(init=False)
@@ -89,13 +95,20 @@ class Canvas:
     def around(self, center: Place, reach_mm: float) -> Patch:
         """The points within a box about (x, s, v), in the coordinates of the spine's curve."""
         x, s, v = center
-        near = np.abs(self.points.x - np.float32(x)) < reach_mm
-        near &= np.abs(self.bones.s_mm - np.float32(s)) < reach_mm
-        near &= np.abs(self.bones.v_mm - np.float32(v)) < reach_mm
-        return self.patch(near)
+        index = np.flatnonzero(np.abs(self.points.x - np.float32(x)) < reach_mm)
+        for values, middle in ((self.bones.s_mm, s), (self.bones.v_mm, v)):
+            near = np.abs(values.ravel()[index] - np.float32(middle)) < reach_mm
+            index = index[near]
+        return Patch(self, index)
 
     def lodged(self, courses: tuple[Course, ...], least_mm: float) -> Course:
         """The first of some courses whose points all lie so deep in bone, or the deepest."""
+        asked = (courses, least_mm)
+        if asked not in self.lodgings:
+            self.lodgings[asked] = self._lodged(*asked)
+        return self.lodgings[asked]
+
+    def _lodged(self, courses: tuple[Course, ...], least_mm: float) -> Course:
         points = self.pelvic_mm(np.array([place for course in courses for place in course]))
         depth = self.shape.bones(Points(*points.T.astype(np.float32))).depth_mm
         ends = np.cumsum([len(course) for course in courses])[:-1]

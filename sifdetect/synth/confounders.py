@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.synth.canvas import Bendable, Canvas, Lesion
+from sifdetect.synth.canvas import Bendable, Canvas, Lesion, Lodgings
 from sifdetect.synth.implants import CementDeposit, HipProsthesis, IliosacralScrews, Screws
 from sifdetect.synth.joint_mimics import EndPlateChange, FacetArthropathy, Vacuum
 from sifdetect.synth.marrow_mimics import BoneIsland, Hemangioma, RadiationField, RedMarrow
@@ -98,16 +98,20 @@ class MimicField:
 
 @dataclass(frozen=True)
 class Host:
-    """The pelvis that bears the mimics: its bends, and its left hip joint's centre, mm."""
+    """The pelvis that bears the mimics: its bends, and its left hip joint's centre, mm.
+
+    ``lodgings`` remembers where they found bone, for the next set of points.
+    """
 
     shape: Bendable
     hip_center_mm: NDArray[np.float64]
     voxel_mm: float
+    lodgings: Lodgings = field(default_factory=dict)
 
 
 def evaluate(params: ConfounderParams, points: Points, bones: BoneField, host: Host) -> MimicField:
     """All mimics at points in the pelvic frame."""
-    canvas = Canvas(points, bones, host.shape, host.hip_center_mm, host.voxel_mm)
+    canvas = Canvas(points, bones, host.shape, host.hip_center_mm, host.voxel_mm, host.lodgings)
     for number, lesion in enumerate(params.lesions, start=1):
         canvas.number = number
         lesion.paint(canvas)

@@ -22,6 +22,7 @@ from sifdetect.synth.fracture import Stage
 from sifdetect.synth.material import HU, Material
 from sifdetect.synth.noise import Array, Points
 from sifdetect.synth.scene import Scene
+from sifdetect.synth.slab import in_pieces
 
 MEAN_HU = {
     Tissue.AIR: -1000,
@@ -151,12 +152,16 @@ def render(
     """
     bone = bone_hu(scene, points, params.texture, spacing_mm)
     _with_remnants(bone, scene.disc_remnant)
-    bone += EDEMA_HU * scene.edema + SCLEROSIS_HU * scene.sclerosis
+    for strength, gain in ((scene.edema, EDEMA_HU), (scene.sclerosis, SCLEROSIS_HU)):
+        bone += np.float32(gain) * strength
     bone = _healing(bone, scene, points, params)
     share = scene.bone_share
-    hu = scene.filled(_soft_tissue(scene, points, params) * (1 - share) + bone * share, HU)
+    hu = _soft_tissue(scene, points, params)
+    hu += (bone - hu) * share
+    hu = scene.filled(hu, HU)
     metal = (scene.material == Material.METAL) * scene.material_share
-    hu += metal * (METAL_HU - hu)
+    if metal.any():
+        hu += metal * (METAL_HU - hu)
     scanner, lattice = params.seen_by(), Lattice.of(points, spacing_mm)
     image = scanner.blurred(hu, lattice)
     noise = scanner.noise(lattice, scene.body, rng)
@@ -193,12 +198,18 @@ def _soft_tissue(scene: Scene, points: Points, params: CtParams) -> Array:
     spread = np.zeros(len(Tissue), dtype=np.float32)
     for tissue, value in TEXTURE_HU.items():
         spread[tissue] = value
-    fine = scene.body.fine.at(points)
-    hu = table[scene.tissue] + spread[scene.tissue] * fine
-    # Fibres and small vessels in fat; the fat between a muscle's bundles is in the tissue itself.
-    hu += 50 * (scene.tissue == Tissue.FAT) * np.clip(0.6 - np.abs(fine) * 2.5, -0.1, 1)
-    hu -= (scene.tissue == Tissue.MUSCLE) * params.muscle_loss * (50 + 20 * fine)
-    return np.asarray(hu, dtype=np.float32)
+    strands = np.float32(50) * (np.arange(len(Tissue)) == Tissue.FAT)
+    fatty = np.float32(params.muscle_loss) * (np.arange(len(Tissue)) == Tissue.MUSCLE)
+
+    def textured(tissue: NDArray[np.uint8], fine: Array) -> Array:
+        hu = table[tissue] + spread[tissue] * fine
+        # Fibres and small vessels in fat; that between a muscle's bundles is in the tissue itself.
+        hu += strands[tissue] * np.clip(np.float32(0.6) - np.abs(fine) * np.float32(2.5), -0.1, 1)
+        hu -= fatty[tissue] * (50 + 20 * fine)
+        return hu
+
+    flat = (scene.tissue.ravel(), scene.body.fine.at(points).ravel())
+    return in_pieces(textured, *flat).reshape(scene.tissue.shape)
 
 
 def _healing(bone: Array, scene: Scene, points: Points, params: CtParams) -> Array:

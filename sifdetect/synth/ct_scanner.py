@@ -6,7 +6,8 @@ a region in the sacral frame is about 60° away from the scanner's axial plane.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +23,8 @@ REFERENCE_SPREAD_MM = 0.6
 """Point spread of the soft-tissue kernel for which a noise level is given."""
 AVERAGE_MM = 286.0
 """Diameter of the circle with the cross-section of an average body (BodyParams' means)."""
+SLAB_FREQUENCIES = 200_000
+"""Frequencies at which a transfer is evaluated at a time: they stay in the processor's cache."""
 ALIGNED = 0.97
 """Cosine above which a lattice is a stack of the scanner's own slices, as the patient lies in it
 turned by a few degrees."""
@@ -67,11 +70,13 @@ class Lattice:
         shape: number of points along the array axes.
         spacing_mm: (3,).
         axes: (3, 3), row k is the unit vector of array axis k in the pelvic frame.
+        rows: of the first axis' frequencies, those that are looked at.
     """
 
     shape: tuple[int, ...]
     spacing_mm: NDArray[np.float64]
     axes: NDArray[np.float64]
+    rows: slice = field(default_factory=lambda: slice(None))
 
     @staticmethod
     def of(points: Points, spacing_mm: NDArray[np.float64]) -> Lattice:
@@ -99,6 +104,12 @@ class Lattice:
         )
         return Lattice(shape, self.spacing_mm, self.axes)
 
+    def slabs(self) -> Iterator[Lattice]:
+        """The frequencies in parts along the first axis that stay in the processor's cache."""
+        each = max(1, SLAB_FREQUENCIES * self.shape[0] // int(np.prod(self.shape)))
+        for start in range(0, self.shape[0], each):
+            yield replace(self, rows=slice(start, start + each))
+
     @cached_property
     def _frequency(self) -> list[Array]:
         """Open grids of the frequency along each array axis, mm⁻¹; the last one is halved."""
@@ -106,7 +117,8 @@ class Lattice:
         for axis, (size, step) in enumerate(zip(self.shape, self.spacing_mm, strict=True)):
             values = fft.rfftfreq(size, step) if axis == 2 else fft.fftfreq(size, step)
             shape = [-1 if a == axis else 1 for a in range(3)]
-            grids.append(values.astype(np.float32).reshape(shape))
+            grid = values.astype(np.float32).reshape(shape)
+            grids.append(grid[self.rows] if axis == 0 else grid)
         return grids
 
     def along(self, direction: NDArray[np.float64]) -> Array:
@@ -179,8 +191,9 @@ class Scanner:
         after = [n - m - b for n, m, b in zip(wide.shape, lattice.shape, before, strict=True)]
         margins = list(zip(before, after, strict=True))
         spectrum = fft.rfftn(np.pad(hu.astype(np.float32), margins, mode="edge"))
-        in_plane, through = wide.spread()
-        spectrum *= self.kernel.transfer(in_plane) * self._profile(through)
+        for part in wide.slabs():
+            in_plane, through = part.spread()
+            spectrum[part.rows] *= self.kernel.transfer(in_plane) * self._profile(through)
         image = fft.irfftn(spectrum, s=wide.shape)
         core = tuple(slice(b, b + m) for b, m in zip(before, lattice.shape, strict=True))
         return np.asarray(image[core], dtype=np.float32)
@@ -194,7 +207,9 @@ class Scanner:
         """
         wide = lattice.padded(0.0)
         spectrum = fft.rfftn(rng.standard_normal(wide.shape, dtype=np.float32))
-        spectrum *= np.sqrt(self._density(wide) / float(np.prod(lattice.spacing_mm)))
+        for part in wide.slabs():
+            density = self._density(part) / float(np.prod(lattice.spacing_mm))
+            spectrum[part.rows] *= np.sqrt(density)
         image = fft.irfftn(spectrum, s=wide.shape)
         core = tuple(slice(0, n) for n in lattice.shape)
         return np.asarray(image[core] * np.float32(size_factor(body)), dtype=np.float32)

@@ -39,7 +39,9 @@ def with_joint(
     )
     gap = gap_mm + 0.4 * np.clip(SYNOVIAL_V_MM + 3 - v, 0, 30)
     height = (level - MIDDLE_LEVEL) / HALF_HEIGHT_LEVELS
-    middle, half = (np.interp(level, _LEVELS, t) for t in (MIDDLE_V_MM, HALF_DEPTH_MM))
+    middle, half = (
+        np.interp(level, _LEVELS, t).astype(np.float32) for t in (MIDDLE_V_MM, HALF_DEPTH_MM)
+    )
     depth = (v / size - middle) / half
     edge = height**2 + depth**2
     plate = to_sacrum - gap - PLATE_MM * (1 - edge)

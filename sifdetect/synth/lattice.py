@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
+STEPS_SEEN = 16
+"""Of the steps along an axis, how many rows along each other axis are looked at, about."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,18 @@ class Points:
 
     def steps_mm(self) -> tuple[float, ...]:
         """Mean distance of neighbouring points along each array axis; infinite along one point."""
+        return self._steps_mm
+
+    @cached_property
+    def _steps_mm(self) -> tuple[float, ...]:
         steps = []
+        some = tuple(slice(None, None, max(1, n // STEPS_SEEN)) for n in self.x.shape)
         for axis, size in enumerate(self.x.shape):
             if size < 2:
                 steps.append(float("inf"))
                 continue
-            moves = [c.take(1, axis) - c.take(0, axis) for c in (self.x, self.y, self.z)]
+            pair = (*some[:axis], slice(2), *some[axis + 1 :])
+            moves = [np.diff(c[pair], axis=axis) for c in (self.x, self.y, self.z)]
             steps.append(float(np.sqrt(sum(float(np.abs(m).mean()) ** 2 for m in moves))))
         return tuple(steps)
 
@@ -59,17 +68,24 @@ class Lattice:
 
     def taken(self, values: NDArray[np.float32] | Array) -> Array:
         """Values on the lattice of an array of the points' shape."""
-        return np.asarray(values if max(self.every) == 1 else values[np.ix_(*self._axes)])
+        taken = np.asarray(values)
+        for axis, (index, each) in enumerate(zip(self._axes, self.every, strict=True)):
+            taken = taken if each == 1 else taken.take(index, axis)
+        return taken
 
     def points(self, points: Points) -> Points:
         """The lattice's own points."""
         return Points(self.taken(points.x), self.taken(points.y), self.taken(points.z))
 
     def filled(self, values: Array) -> Array:
-        """Trilinear interpolation of values on the lattice, of the points' shape."""
-        for axis, (size, each) in enumerate(zip(self._shape, self.every, strict=True)):
-            if each > 1 and size > 2:
-                values = _stretched(values, axis, size, each)
+        """Trilinear interpolation of values on the lattice, of the points' shape.
+
+        From the last axis, whose neighbours lie apart in the result, to the first, whose whole
+        planes lie together: most is written in the order of memory.
+        """
+        for axis in reversed(range(len(self._shape))):
+            if self.every[axis] > 1 and self._shape[axis] > 2:
+                values = _stretched(values, axis, self._shape[axis], self.every[axis])
         return values
 
 
@@ -78,17 +94,23 @@ def _stretched(values: Array, axis: int, size: int, every: int) -> Array:
     shape = list(values.shape)
     shape[axis] = size
     result = np.empty(shape, dtype=np.float32)
-    into, values = np.moveaxis(result, axis, 0), np.moveaxis(values, axis, 0)
     whole = (size - 1) // every
-    low, rise = values[:whole], np.diff(values[: whole + 1], axis=0)
-    for k in range(every):
-        between = into[k : whole * every : every]
+
+    def part(array: Array, *bounds: int | None) -> Array:
+        taken: Array = array[(slice(None),) * axis + (slice(*bounds),)]
+        return taken
+
+    low = part(values, whole)
+    rise = part(values, 1, whole + 1) - low
+    part(result, 0, whole * every, every)[...] = low
+    for k in range(1, every):
+        between = part(result, k, whole * every, every)
         np.multiply(rise, np.float32(k / every), out=between)
         between += low
-    rest = size - whole * every
-    for k in range(rest):
-        share = np.float32(k / max(rest - 1, 1))
-        into[whole * every + k] = values[whole] + (values[-1] - values[whole]) * share
+    start, rest = part(values, whole, whole + 1), size - whole * every
+    ramp = np.arange(rest, dtype=np.float32) / np.float32(max(rest - 1, 1))
+    ramp = ramp.reshape([-1 if k == axis else 1 for k in range(result.ndim)])
+    part(result, whole * every, None)[...] = start + (part(values, -1, None) - start) * ramp
     return result
 
 

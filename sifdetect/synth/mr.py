@@ -42,7 +42,8 @@ from sifdetect.synth.mr_tissue import (
 )
 from sifdetect.synth.noise import Array, SmoothNoise
 from sifdetect.synth.scene import Scene
-from sifdetect.synth.susceptibility import REACH_MM, with_metal
+from sifdetect.synth.slab import in_pieces
+from sifdetect.synth.susceptibility import around_metal
 
 __all__ = [
     "Acquisition",
@@ -135,7 +136,7 @@ def render(
     water, fat = components(subject, params, sequence)
     water *= np.float32(sequence.water_left)
     fat *= fat_left(subject, params, sequence, spacing_mm)
-    water, fat = _around_metal(subject.scene, water, fat, spacing_mm)
+    water, fat = around_metal(water, fat, subject.scene.mimics.metal_mm, spacing_mm)
     moving = np.zeros((1, 1, 1), dtype=np.float32)
     if acquisition.ghost > 0:
         moving = np.isin(subject.scene.tissue, MOVING).astype(np.float32)
@@ -156,21 +157,12 @@ def render(
     signal = folded(signal * gain, phase, acquisition.fold)
     hiss = cropped(np.broadcast_to(hiss, gain.shape), phase, acquisition.fold)
     channels = [rng.standard_normal(signal.shape, np.float32) * hiss for _ in range(2)]
-    real = blurred(signal + channels[0], acquisition, spacing_mm)
-    imaginary = blurred(channels[1], acquisition, spacing_mm)
-    return np.asarray(np.hypot(real, imaginary), dtype=np.float32)
-
-
-def _around_metal(
-    scene: Scene, water: Array, fat: Array, spacing_mm: NDArray[np.float64]
-) -> tuple[Array, Array]:
-    """Water and fat near metal, where they can no longer be told apart: all as water."""
-    metal_mm = scene.mimics.metal_mm
-    if metal_mm is None:
-        return water, fat
-    near = metal_mm < REACH_MM
-    bent = with_metal(np.abs(water + fat), metal_mm, spacing_mm)
-    return np.where(near, bent, water), np.where(near, np.float32(0), fat)
+    channels[0] += signal
+    real, imaginary = (blurred(channel, acquisition, spacing_mm) for channel in channels)
+    real *= real
+    imaginary *= imaginary
+    real += imaginary
+    return np.sqrt(real, out=real)
 
 
 def components(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[Array, Array]:
@@ -180,7 +172,9 @@ def components(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[
         return image * (1 + params.grain * subject.texture), np.zeros_like(image)
     water, fat = _by_physics(subject, params, sequence)
     grain = 1 + np.float32(params.grain) * subject.texture
-    return water * grain, fat * grain
+    water *= grain
+    fat *= grain
+    return water, fat
 
 
 def fat_left(
@@ -230,10 +224,10 @@ def _by_physics(subject: Subject, params: MrParams, sequence: Sequence) -> tuple
     signals = _Signals.of(params, sequence)
     water, fat = _soft(subject, params, signals)
     marrow = _bone(subject, params, signals)
-    inside = subject.bone
-    share = subject.scene.bone_share[inside]
+    there = subject.bone_voxels
     for image, bone in zip((water, fat), marrow, strict=True):
-        image[inside] += share * (bone - image[inside])
+        flat = image.reshape(-1)
+        flat[there.index] += there.share * (bone - flat[there.index])
     water, fat = _with_materials(subject.scene, (water, fat), params, sequence, fat=signals.fat)
     kept = signals.fat * sequence.fat_left
     common = (signals.water[Tissue.MUSCLE], kept, signals.water[Tissue.MARROW])
@@ -268,32 +262,38 @@ def _soft(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array,
     for table in (water, lipids):
         table[[Tissue.MARROW, Tissue.CORTEX]] = table[Tissue.MUSCLE]
     water_image, fat_image = water[subject.scene.tissue], lipids[subject.scene.tissue]
-    streaks, muscle = subject.streaks, subject.scene.tissue[subject.soft] == Tissue.MUSCLE
-    strand = np.clip(streaks - 0.7, 0, 1) * params.streaks * muscle
-    vein = np.clip(-1.5 - streaks, 0, 1) * np.where(muscle, np.float32(1), np.float32(0.3))
-    septum = np.clip(1 - np.abs(streaks) / 0.12, 0, 1) * 0.45 * ~muscle
-    wet, greasy = water_image[subject.soft], fat_image[subject.soft]
-    wet = wet * (1 - strand) + vein * (float(signals.water[Tissue.VESSEL]) - wet)
-    water_image[subject.soft] = wet
-    fat_image[subject.soft] = greasy * (1 - vein) * (1 - septum) + strand * signals.fat
+
+    def stranded(streaks: Array, kind: NDArray[np.uint8]) -> tuple[Array, Array]:
+        muscle = kind == Tissue.MUSCLE
+        strand = np.clip(streaks - 0.7, 0, 1) * params.streaks * muscle
+        vein = np.clip(-1.5 - streaks, 0, 1) * np.where(muscle, np.float32(1), np.float32(0.3))
+        septum = np.clip(1 - np.abs(streaks) / 0.12, 0, 1) * 0.45 * ~muscle
+        wet = water[kind]
+        wet = wet * (1 - strand) + vein * (float(signals.water[Tissue.VESSEL]) - wet)
+        return wet, lipids[kind] * (1 - vein) * (1 - septum) + strand * signals.fat
+
+    soft = subject.soft
+    wet, greasy = in_pieces(stranded, subject.streaks, subject.scene.tissue[soft])
+    water_image[soft] = wet
+    fat_image[soft] = greasy
     return water_image, fat_image
 
 
 def _bone(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array, Array]:
     """Water and fat of the voxels of ``subject.bone``, in order: marrow, lesions, cortex."""
-    scene, inside = subject.scene, subject.bone
-    wet = np.clip(scene.edema[inside], 0, 1) * 0.85
-    share = params.marrow.share(subject) * (1 - wet)
-    plain = float(signals.water[Tissue.MARROW])
-    water = (1 - share) * (plain + wet * (signals.edema - plain))
-    fat = share * signals.fat
-    dense = 1 - 0.7 * scene.sclerosis[inside]
-    water, fat = water * dense, fat * dense
-    for part, value in (
-        (scene.disc_remnant[inside], 0.7 * float(signals.water[Tissue.DISC])),
-        (scene.lesions.lucency[inside], signals.gap),
-        (scene.cortex_share[inside], float(signals.water[Tissue.CORTEX])),
-    ):
-        water += part * (value - water)
-        fat *= 1 - part
-    return water, fat
+    plain, there = float(signals.water[Tissue.MARROW]), subject.bone_voxels
+    filling = [0.7 * float(signals.water[Tissue.DISC]), signals.gap]
+    filling.append(float(signals.water[Tissue.CORTEX]))
+
+    def layered(share: Array, edema: Array, dense: Array, *parts: Array) -> tuple[Array, Array]:
+        wet, kept = edema * 0.85, 1 - 0.7 * dense
+        share = share * (1 - wet)
+        water = (1 - share) * (plain + wet * (signals.edema - plain)) * kept
+        fat = share * signals.fat * kept
+        for part, value in zip(parts, filling, strict=True):
+            water += part * (value - water)
+            fat *= 1 - part
+        return water, fat
+
+    parts = (there.edema, there.sclerosis, there.remnant, there.gap, there.cortex)
+    return in_pieces(layered, params.marrow.share(subject), *parts)

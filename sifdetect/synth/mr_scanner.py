@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sifdetect.synth.blur import correlated
 from sifdetect.synth.body import Tissue
 from sifdetect.synth.lattice import Lattice
 from sifdetect.synth.mr_tissue import Subject
@@ -252,7 +253,7 @@ def blurred(image: Array, acquisition: Acquisition, spacing_mm: NDArray[np.float
     """The image as the acquired matrix resolves it, in the slice."""
     for axis in (acquisition.read_axis, acquisition.phase_axis):
         spread = point_spread(acquisition.pixel_mm / spacing_mm[axis], acquisition.apodized)
-        image = ndimage.correlate1d(image, spread, axis=axis, mode="nearest")
+        image = correlated(image, spread, axis)
     return image
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.synth.body import Tissue
 from sifdetect.synth.noise import Array, Points, SmoothNoise
-from sifdetect.synth.scene import Scene
+from sifdetect.synth.scene import Scene, cortical
 
 WATER = {
     Tissue.AIR: (1000, 1000, 50, 50, 0.0, 0.0),
@@ -112,6 +113,39 @@ class Microstructure:
 
 
 @dataclass(frozen=True)
+class BoneVoxels:
+    """The voxels that have any bone, in order: their flat index, and what is in them, 0–1 each.
+
+    Attributes:
+        share: of bone in the voxel; ``cortex`` of the bone, ``gap`` of a fracture, ``remnant`` of a
+            disc.
+        edema, sclerosis: strength.
+    """
+
+    index: NDArray[np.intp]
+    share: Array
+    edema: Array
+    sclerosis: Array
+    remnant: Array
+    gap: Array
+    cortex: Array
+
+    @staticmethod
+    def of(scene: Scene, bone: NDArray[np.bool_]) -> BoneVoxels:
+        """The voxels of a scene that are marked."""
+        index = np.flatnonzero(bone)
+        share, edema, sclerosis, remnant, gap, depth, thick = (
+            values.ravel()[index]
+            for values in (
+                *(scene.bone_share, scene.edema, scene.sclerosis, scene.disc_remnant),
+                *(scene.lesions.lucency, scene.bones.depth_mm, scene.cortex_mm),
+            )
+        )
+        cortex = cortical(depth, thick, scene.voxel_mm)
+        return BoneVoxels(index, share, np.clip(edema, 0, 1), sclerosis, remnant, gap, cortex)
+
+
+@dataclass(frozen=True)
 class Subject:
     """A scene with its microstructure, evaluated once for all of its series.
 
@@ -130,6 +164,11 @@ class Subject:
     soft: NDArray[np.bool_]
     streaks: Array
 
+    @cached_property
+    def bone_voxels(self) -> BoneVoxels:
+        """What is in the voxels of ``bone``."""
+        return BoneVoxels.of(self.scene, self.bone)
+
     @staticmethod
     def of(scene: Scene, points: Points, micro: Microstructure) -> Subject:
         """The microstructure at the points of a scene."""
@@ -140,7 +179,7 @@ class Subject:
             scene=scene,
             points=points,
             bone=bone,
-            islands=micro.islands.at(_chosen(points, bone)),
+            islands=micro.islands.at(points)[bone],
             texture=micro.texture.at(points),
             soft=soft,
             streaks=streaks,

@@ -9,7 +9,7 @@ level, x (mm from the midline) and v (mm ventral of the curve).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,15 +48,29 @@ class Surface:
 
     def at(self, level: Array, place_mm: Array) -> tuple[Array, Array]:
         """The surface at points, mm, and the cosine of its slope there."""
-        values, cosine = self._fine
-        index = np.empty((2, *level.shape), dtype=np.float32)
-        index[0] = (level - _LOW_LEVEL) / _STEP_LEVEL
-        index[1] = (place_mm - self.knots_mm[0]) / _STEP_MM
-        found = (
-            ndimage.map_coordinates(t, index, order=1, mode="nearest") for t in (values, cosine)
-        )
-        surface, slope = found
+        rows, columns = self._fine[0].shape
+        row, down = _cell((level - _LOW_LEVEL) / _STEP_LEVEL, rows)
+        column, along = _cell((place_mm - self.knots_mm[0]) / _STEP_MM, columns)
+        corner = (row * np.int32(columns) + column).astype(np.intp)
+
+        def between(table: Array) -> Array:
+            flat, edges = table.reshape(-1), []
+            for start in (0, columns):
+                low, high = (flat[start + k :].take(corner, mode="clip") for k in range(2))
+                edges.append(low + along * (high - low))
+            upper, lower = edges
+            result: Array = upper + down * (lower - upper)
+            return result
+
+        surface, slope = (between(table) for table in self._fine)
         return surface, slope
+
+
+def _cell(index: Array, count: int) -> tuple[NDArray[np.int32], Array]:
+    """Cell of a table of ``count`` values along an axis, and the place in it, 0–1."""
+    inside = np.clip(index, 0, count - 1).astype(np.float32)
+    low = np.minimum(inside.astype(np.int32), np.int32(count - 2))
+    return low, inside - low.astype(np.float32)
 
 
 def by_level(level: Array, values: tuple[float, ...]) -> Array:
@@ -69,6 +83,7 @@ def by_level(level: Array, values: tuple[float, ...]) -> Array:
     return result
 
 
+@cache
 def _profile(values: tuple[float, ...]) -> NDArray[np.float32]:
     levels = np.arange(_LOW_LEVEL, _HIGH_LEVEL + 1e-6, _STEP_LEVEL)
     fine = PchipInterpolator(LEVEL_KNOTS, values)(np.clip(levels, -0.4, 5.0))

@@ -16,6 +16,7 @@ from sifdetect.synth import anterior_ring, confounders, fracture, lesions, shape
 from sifdetect.synth.anterior_ring import AnteriorRing
 from sifdetect.synth.body import BodyParams
 from sifdetect.synth.bones import BoneField
+from sifdetect.synth.canvas import Lodgings
 from sifdetect.synth.displacement import Displacement, displaced
 from sifdetect.synth.material import Material
 from sifdetect.synth.mesh_shape import MeshShape
@@ -66,6 +67,11 @@ class CaseParams:
     def frame(self) -> SacralFrame:
         """The sacral frame in patient coordinates."""
         return self.pose.placed(self.shape.frame)
+
+    @cached_property
+    def lodgings(self) -> Lodgings:
+        """Where mimics found bone, kept from one part of an image to the next."""
+        return {}
 
 
 PATTERNS = (
@@ -133,12 +139,12 @@ class Scene:
     mimics: confounders.MimicField
     stage: fracture.Stage = fracture.Stage.ACUTE
 
-    @property
+    @cached_property
     def edema(self) -> Array:
         """Strength of edema of any cause, 0–1."""
         return np.maximum(self.lesions.edema, self.mimics.edema)
 
-    @property
+    @cached_property
     def sclerosis(self) -> Array:
         """Strength of sclerosis of any cause, 0–1."""
         return np.maximum(self.lesions.sclerosis, self.mimics.sclerosis)
@@ -172,10 +178,7 @@ class Scene:
     @cached_property
     def cortex_share(self) -> Array:
         """Share of each voxel's bone that is cortex, 0–1."""
-        half, depth = self.voxel_mm / 2, self.bones.depth_mm
-        inner, outer = np.maximum(depth - half, 0), np.maximum(depth + half, 1e-3)
-        cortex = np.minimum(outer, self.cortex_mm) - inner
-        return np.asarray(np.clip(cortex / (outer - inner), 0, 1))
+        return cortical(self.bones.depth_mm, self.cortex_mm, self.voxel_mm)
 
     def anatomy(self) -> NDArray[np.uint8]:
         """AnatomyLabel values; bones without a label are background, cysts widen their cavity."""
@@ -200,6 +203,13 @@ class Scene:
         return bits
 
 
+def cortical(depth_mm: Array, cortex_mm: Array, voxel_mm: float) -> Array:
+    """Share of each voxel's bone that is cortex of that thickness, 0–1; arrays of one shape."""
+    half = np.float32(voxel_mm / 2)
+    inner, outer = np.maximum(depth_mm - half, 0), np.maximum(depth_mm + half, np.float32(1e-3))
+    return np.asarray(np.clip((np.minimum(outer, cortex_mm) - inner) / (outer - inner), 0, 1))
+
+
 def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
     """The patient at points in the pelvic frame, seen with voxels of ``voxel_mm``."""
     bones, material = _bones_at(case, points)
@@ -220,7 +230,7 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
         cortex_mm=cortex_mm,
         disc_remnant=remnant,
         lesions=_lesions(case, material, bones, voxel_mm),
-        mimics=confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm)),
+        mimics=confounders.evaluate(case.confounders, points, bones, _host(case, voxel_mm)),
         stage=case.fracture.stage,
     )
 
@@ -241,7 +251,7 @@ def broken_at(
 def mimics_at(case: CaseParams, points: Points, voxel_mm: float) -> confounders.MimicField:
     """The mimics alone, as they are in the scene at these points."""
     bones, _ = _bones_at(case, points)
-    return confounders.evaluate(case.confounders, points, bones, _host(case.shape, voxel_mm))
+    return confounders.evaluate(case.confounders, points, bones, _host(case, voxel_mm))
 
 
 def _bones_at(case: CaseParams, points: Points) -> tuple[shape.BoneField, Points]:
@@ -265,9 +275,10 @@ def _lesions(
     return broken
 
 
-def _host(bones: shape.ShapeParams | MeshShape, voxel_mm: float) -> confounders.Host:
+def _host(case: CaseParams, voxel_mm: float) -> confounders.Host:
+    bones = case.shape
     center = bones.hip_center_mm if isinstance(bones, MeshShape) else bones.hip.center_mm
-    return confounders.Host(bones, center, voxel_mm)
+    return confounders.Host(bones, center, voxel_mm, case.lodgings)
 
 
 def points_of(case: CaseParams, grid: Grid) -> Points:

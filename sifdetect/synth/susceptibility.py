@@ -41,6 +41,20 @@ def with_metal(image: Array, metal_mm: Array | None, spacing_mm: NDArray[np.floa
     return result
 
 
+def around_metal(
+    water: Array, fat: Array, metal_mm: Array | None, spacing_mm: NDArray[np.float64]
+) -> tuple[Array, Array]:
+    """Water and fat near metal, where they can no longer be told apart: all as water.
+
+    Arguments as for ``with_metal``.
+    """
+    if metal_mm is None:
+        return water, fat
+    near = metal_mm < REACH_MM
+    bent = with_metal(np.abs(water + fat), metal_mm, spacing_mm)
+    return np.where(near, bent, water), np.where(near, np.float32(0), fat)
+
+
 def _along_readout(metal_mm: Array, index: Array) -> Array:
     """1 where the distance grows along the readout as fast as it can, below 0 where it shrinks."""
     steps = [

@@ -19,6 +19,8 @@ SAC_V_MM = (-25.0, -23.0, -21.5, -19.0, -15.5, -13.3, -9.3, -7.5)
 """Centre of the canal, ventral of the curve (CANAL_* in sacrum_profiles.py; above, lumbar.py)."""
 CREST_Z_MM = 38.0
 """Height of the iliac crests above the S1 end plate; below it the wall ends at the wings."""
+BESIDE_BONE_MM = 8.0
+"""No voxel whose centre is farther away is partly bone."""
 LATTICE_MM = 3.4
 """Spacing at which muscles, vessels and nerves are evaluated; they are filled in between."""
 
@@ -52,30 +54,40 @@ def evaluate(
 
 
 def cortex_mm(body: BodyParams, points: Points, bones: BoneField) -> Array:
-    """Thickness of the cortex at every point, mm.
+    """Thickness of the cortex at every point, mm; 0 far outside the bones.
 
     It varies, is thinner where an ala bears no joint, and degenerate facet joints thicken it.
     """
-    varied = body.cortex_mm * np.exp(0.35 * body.coarse.at(points))
-    lateral = np.abs(bones.lateral)
-    varied = np.where((bones.sacrum_mm < 0) & (lateral > 1) & (lateral < 2.7), 0.6 * varied, varied)
-    side = np.abs(bones.x_mm)
-    facet = (bones.v_mm < -14) & (bones.s_mm < 16) & (side > 9) & (side < 34)
-    return np.asarray(
-        varied + facet.astype(np.float32) * body.facet_mm * (1 + 0.4 * body.fine.at(points))
+    coarse, fine = body.coarse.at(points), body.fine.at(points)
+    near = np.flatnonzero(bones.depth_mm > -BESIDE_BONE_MM)
+    coarse, fine, lateral, sacrum, s, v, side = (
+        values.ravel()[near]
+        for values in (
+            *(coarse, fine, np.abs(bones.lateral), bones.sacrum_mm),
+            *(bones.s_mm, bones.v_mm, np.abs(bones.x_mm)),
+        )
     )
+    varied = body.cortex_mm * np.exp(0.35 * coarse)
+    varied = np.where((sacrum < 0) & (lateral > 1) & (lateral < 2.7), 0.6 * varied, varied)
+    facet = (v < -14) & (s < 16) & (side > 9) & (side < 34)
+    result = np.zeros(points.x.shape, dtype=np.float32)
+    result.reshape(-1)[near] = varied + facet * np.float32(body.facet_mm) * (1 + 0.4 * fine)
+    return result
 
 
 def disc_remnant(body: BodyParams, points: Points, bones: BoneField) -> Array:
     """Share, 0–1, of what is left of the discs S1/S2, S2/S3 and S3/S4 between the bodies."""
     result = np.zeros(points.x.shape, dtype=np.float32)
     inside = (np.abs(bones.lateral) < 0.9) & (bones.v_mm > -12) & (bones.depth_mm > 1.0)
-    wavy = 0.5 * body.coarse.at(points)
+    index = np.flatnonzero(inside)
+    wavy, level = 0.5 * body.coarse.at(points).ravel()[index], bones.level.ravel()[index]
+    left = np.zeros(len(index), dtype=np.float32)
     for bound, thickness in enumerate(body.remnant_mm, start=1):
         if thickness > 0.3:
-            from_bound = np.abs((bones.level - bound) * 24 + wavy)
-            result = np.maximum(result, np.clip(thickness / 2 - from_bound + 0.5, 0, 1))
-    return np.asarray(result * inside)
+            from_bound = np.abs((level - bound) * 24 + wavy)
+            np.maximum(left, np.clip(thickness / 2 - from_bound + 0.5, 0, 1), out=left)
+    result.reshape(-1)[index] = left
+    return result
 
 
 def _outline(body: BodyParams, points: Points, curve: SpineCurve) -> tuple[Array, Array]:
@@ -154,15 +166,16 @@ def _abdominal_wall(
         wall: distance to the deep surface of the subcutaneous fat; positive lateral to the wings,
             where the muscles of the wall end.
     """
-    side = np.abs(points.x)
     # At the flank the layers thin out to the fascia of the back.
     ends = np.clip((points.y + 62) / 40, 0.05, 1).astype(np.float32)
-    thick = 12 * body.muscle * ends
-    inside = (wall < 0) & (wall > -thick) & (points.y > -62) & (tissue != Tissue.FLUID)
-    inside &= points.z > -110 + 0.85 * np.minimum(side, 120)
+    thick, flat = 12 * body.muscle * ends, tissue.reshape(-1)
+    index = np.flatnonzero((wall < 0) & (wall > -thick) & (points.y > -62))
+    x, z, wall, thick = (values.ravel()[index] for values in (points.x, points.z, wall, thick))
+    side = np.abs(x)
+    inside = (flat[index] != Tissue.FLUID) & (z > -110 + 0.85 * np.minimum(side, 120))
     layers = (side > 62) & (np.abs(np.mod(wall, thick / 3) - 1) < 0.5)
     gap = side < 1.2 + 4 * np.clip(-wall / thick, 0, 1) ** 2
-    tissue[inside & ~layers & ~gap] = Tissue.MUSCLE
+    flat[index[inside & ~layers & ~gap]] = Tissue.MUSCLE
 
 
 def _muscles(tissue: NDArray[np.uint8], body: BodyParams, lattice: Lattice, place: Place) -> None:

@@ -19,6 +19,8 @@ ARTERIES = (
     ((34, 24, -14, 0.75), (44, -2, -52, 0.65), (46, -18, -84, 0.45)),
 )
 """Common, external and internal iliac course: lateral, anterior, cranial, share of the radius."""
+ORGANS_X_MM, ORGANS_Z_MM = 65.0, 10.0
+"""Bladder, uterus and rectum lie medial of this and below it, however large they are drawn."""
 
 
 def bowel(
@@ -51,24 +53,33 @@ def organs(
     fine: Array,
 ) -> None:
     """Bladder, uterus or prostate, and the rectum in its fat and fascia."""
-    bladder = np.sqrt(
-        (points.x / 1.2) ** 2 + (points.y - body.bladder_y_mm) ** 2 + ((points.z + 72) * 1.15) ** 2
-    )
-    tissue[(bladder < body.bladder_mm + 3) & (bones.wing_mm > 4)] = Tissue.MUSCLE
-    tissue[bladder < body.bladder_mm] = Tissue.FLUID
-    womb = np.sqrt(points.x**2 + (points.y - body.bladder_y_mm + 42) ** 2 + (points.z + 68) ** 2)
-    tissue[cavity & (womb < 26)] = Tissue.VISCERA
-    rectum = np.hypot(points.x + 6 * np.sin(bones.s_mm / 19), bones.v_mm - body.rectum_mm - 18)
-    low = (bones.s_mm > 25) & (points.z > -150)
-    around = low & (rectum < body.rectum_mm + 20) & (bladder > body.bladder_mm + 3)
-    tissue[around] = Tissue.FAT
-    tissue[around & (np.abs(fine) < 0.2)] = Tissue.SEPTUM
-    tissue[around & (rectum > body.rectum_mm + 19)] = Tissue.SEPTUM
-    tissue[low & (rectum < body.rectum_mm + 3)] = Tissue.VISCERA
-    inner = low & (rectum < body.rectum_mm)
     filling = body.coarse.at(points)
-    tissue[inner] = Tissue.STOOL if body.stool > 0.3 else Tissue.VISCERA
-    tissue[inner & (filling > 1.0 - 2 * body.gas)] = Tissue.GAS
+    index = np.flatnonzero((np.abs(points.x) < ORGANS_X_MM) & (points.z < ORGANS_Z_MM))
+    inside = cavity.ravel()[index]
+    x, y, z, s, v, wing, fine, filling = (
+        values.ravel()[index]
+        for values in (
+            *(points.x, points.y, points.z, bones.s_mm, bones.v_mm, bones.wing_mm),
+            *(fine, filling),
+        )
+    )
+    found = tissue.reshape(-1)[index]
+    bladder = np.sqrt((x / 1.2) ** 2 + (y - body.bladder_y_mm) ** 2 + ((z + 72) * 1.15) ** 2)
+    found[(bladder < body.bladder_mm + 3) & (wing > 4)] = Tissue.MUSCLE
+    found[bladder < body.bladder_mm] = Tissue.FLUID
+    womb = np.sqrt(x**2 + (y - body.bladder_y_mm + 42) ** 2 + (z + 68) ** 2)
+    found[inside & (womb < 26)] = Tissue.VISCERA
+    rectum = np.hypot(x + 6 * np.sin(s / 19), v - body.rectum_mm - 18)
+    low = (s > 25) & (z > -150)
+    around = low & (rectum < body.rectum_mm + 20) & (bladder > body.bladder_mm + 3)
+    found[around] = Tissue.FAT
+    found[around & (np.abs(fine) < 0.2)] = Tissue.SEPTUM
+    found[around & (rectum > body.rectum_mm + 19)] = Tissue.SEPTUM
+    found[low & (rectum < body.rectum_mm + 3)] = Tissue.VISCERA
+    inner = low & (rectum < body.rectum_mm)
+    found[inner] = Tissue.STOOL if body.stool > 0.3 else Tissue.VISCERA
+    found[inner & (filling > 1.0 - 2 * body.gas)] = Tissue.GAS
+    tissue.reshape(-1)[index] = found
 
 
 def upper_trunk(
@@ -81,28 +92,29 @@ def upper_trunk(
 ) -> None:
     """Kidneys, liver, spleen, lung bases and ribs: what a trunk scan shows above the pelvis."""
     height = body.organ_height_mm
-    if points.z.size == 0 or float(points.z.max()) < height - 92:
+    if points.z.size == 0 or float(points.z.max()) < height - 125:
         return
-    side = np.abs(points.x)
-    inside = (wall < -12) & (bones.v_mm > -10)
-    kidney = np.sqrt(
-        ((side - 62) / 30) ** 2 + ((points.y + 8) / 28) ** 2 + ((points.z - height + 40) / 52) ** 2
+    index = np.flatnonzero(points.z >= height - 125)
+    x, y, z, v, wall = (
+        values.ravel()[index] for values in (points.x, points.y, points.z, bones.v_mm, wall)
     )
+    found, side = tissue.reshape(-1)[index], np.abs(x)
+    inside = (wall < -12) & (v > -10)
+    kidney = ((side - 62) / 30) ** 2 + ((y + 8) / 28) ** 2 + ((z - height + 40) / 52) ** 2
     # The liver's lower edge rises to the left, its left lobe thins to a wedge in front.
-    thin = np.clip((45 - points.x) / 75, 0, 1)
-    edge = height - 60 + 0.65 * (points.x + 90) - 0.3 * (points.y - 30)
-    liver = (points.z > edge) & (points.y > 62 - 102 * thin) & (points.x < 45)
+    thin = np.clip((45 - x) / 75, 0, 1)
+    edge = height - 60 + 0.65 * (x + 90) - 0.3 * (y - 30)
+    liver = (z > edge) & (y > 62 - 102 * thin) & (x < 45)
     spleen = (
-        ((points.x - 108) / 34) ** 2
-        + ((points.y + 26) / 52) ** 2
-        + ((points.z - height - 38 + 0.4 * points.y) / 55) ** 2
+        ((x - 108) / 34) ** 2 + ((y + 26) / 52) ** 2 + ((z - height - 38 + 0.4 * y) / 55) ** 2
     ) < 1
     dome = height + 70 - 0.004 * side**2
-    tissue[inside & ((kidney < 1) | liver | spleen)] = Tissue.ORGAN
-    tissue[inside & (points.z > dome) & (side > 28)] = Tissue.LUNG
-    course = np.mod(points.z + 0.55 * points.y - 0.2 * side + body.organ_height_mm, 27.0)
-    cage = (np.abs(wall + 9) < 4) & (points.z > height + 0.35 * points.y) & (side > 40)
-    tissue[cage & (course < 10)] = Tissue.RIB
+    found[inside & ((kidney < 1) | liver | spleen)] = Tissue.ORGAN
+    found[inside & (z > dome) & (side > 28)] = Tissue.LUNG
+    course = np.mod(z + 0.55 * y - 0.2 * side + body.organ_height_mm, 27.0)
+    cage = (np.abs(wall + 9) < 4) & (z > height + 0.35 * y) & (side > 40)
+    found[cage & (course < 10)] = Tissue.RIB
+    tissue.reshape(-1)[index] = found
 
 
 def vessels(
