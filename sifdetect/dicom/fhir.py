@@ -82,7 +82,7 @@ def _subject(header: Dataset) -> dict[str, Any]:
 
 
 def _device(algorithm: Algorithm) -> dict[str, Any]:
-    versions = [{"value": algorithm.version}]
+    versions: list[dict[str, Any]] = [{"value": algorithm.version}]
     versions += [
         {"type": {"text": f"{name}, SHA-256 of the weights"}, "value": checksum}
         for name, checksum in sorted(algorithm.bundles.items())
