@@ -249,10 +249,11 @@ def _used(readings: Sequence[Reading]) -> set[str]:
 
 def _labels(reading: Reading, fit: Fit | None, reported: Reading) -> Iterator[SeriesLabels]:
     """On the grid of each series; findings only where their place on the series is known."""
-    found: LabelMap | None = reported.measurements.components
+    marks = reported.measurements.components
+    found: LabelMap | None = marks
     if reading is not reported:
-        known = fit is not None and fit.registration.accepted
-        found = moved(found, inverse(fit.matrix)) if known and fit and found else None
+        known = fit is not None and fit.place_known
+        found = moved(marks, inverse(fit.matrix)) if fit is not None and known else None
     for one in reading.used:
         grid = one.volume.grid
         yield SeriesLabels(

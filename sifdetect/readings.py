@@ -26,7 +26,7 @@ from sifdetect.findings import (
     Warning,
 )
 from sifdetect.measurements import UNCERTAIN, Measurements
-from sifdetect.register import MAX_RESIDUAL_MM, Fit, register, residual_mm
+from sifdetect.register import Fit, in_one_frame, register
 from sifdetect.rules import COMPLETE
 from sifdetect.study import Region, Series
 from sifdetect.surface import Bone, applied
@@ -113,16 +113,11 @@ class Joined:
 def laid_over(other: Reading, reported: Reading) -> Fit | None:
     """How the other modality lies over the reported one; None where they share too little.
 
-    In one frame of reference nothing is moved as long as the two surfaces lie within 3 mm.
+    In one frame of reference nothing is moved: outlines say less of it than the scanner does.
     """
     frames = [r.used[0].volume.grid.frame_of_reference_uid for r in (other, reported)]
     if frames[0] is not None and frames[0] == frames[1]:
-        still = np.eye(4)
-        residual = residual_mm(other.bone, reported.bone, still)
-        if residual <= MAX_RESIDUAL_MM:
-            method = "same frame of reference"
-            known = Registration(method=method, residual_mm=round(residual, 2), accepted=True)
-            return Fit(still, known)
+        return in_one_frame(other.bone, reported.bone)
     return register(other.bone, reported.bone)
 
 
@@ -158,8 +153,9 @@ def _differences(reported: Reading, other: Reading, fit: Fit | None) -> Iterator
             yield Warning(code=code, text=f"{place}: {text}")
     accepted = fit is not None and fit.registration.accepted
     if not accepted and (ct.measurements.fractures or mr.measurements.fractures):
-        residual = "" if fit is None else f" ({fit.registration.residual_mm:.1f} mm)"
-        text = f"CT and MR could not be laid over each other within 3 mm{residual}: not fused"
+        residual = None if fit is None else fit.registration.residual_mm
+        apart = "" if residual is None else f" ({residual:.1f} mm)"
+        text = f"the sacrum on CT and on MR does not agree within 3 mm{apart}: not fused"
         yield Warning(code="not-fused", text=text)
 
 

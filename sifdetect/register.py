@@ -22,6 +22,9 @@ MAX_RESIDUAL_MM = 3.0
 MIN_SHARED_MM3 = 20_000.0
 """Less sacrum than this in both scans, about S1's half, does not fix a rigid position."""
 
+SAME_FRAME = "same frame of reference"
+"""The scanner knows where one series lies to another, as far as the patient held still."""
+
 _MIN_PART_MM3 = 300.0
 _SHARE = 0.1
 
@@ -37,6 +40,11 @@ class Fit:
 
     matrix: Floats
     registration: Registration
+
+    @property
+    def place_known(self) -> bool:
+        """True where something of one scan may be shown on the other."""
+        return self.registration.accepted or self.registration.method == SAME_FRAME
 
 
 def register(moving: Bone, fixed: Bone) -> Fit | None:
@@ -58,6 +66,18 @@ def register(moving: Bone, fixed: Bone) -> Fit | None:
     if not np.isfinite(residual):
         return None
     return Fit(matrix, _described(matrix, fixed, residual))
+
+
+def in_one_frame(moving: Bone, fixed: Bone) -> Fit:
+    """Two scans of one frame of reference: nothing is moved, the residual tells what to think."""
+    still = np.eye(4)
+    residual = residual_mm(moving, fixed, still)
+    known = Registration(
+        method=SAME_FRAME,
+        residual_mm=round(residual, 2) if np.isfinite(residual) else None,
+        accepted=residual <= MAX_RESIDUAL_MM,
+    )
+    return Fit(still, known)
 
 
 def residual_mm(moving: Bone, fixed: Bone, matrix: Floats) -> float:

@@ -17,7 +17,7 @@ from sifdetect.measurements import withheld
 from sifdetect.readings import Joined, Reading, join, laid_over, telling
 from sifdetect.register import Fit
 from sifdetect.study import Series
-from sifdetect.volume import Grid, Volume
+from sifdetect.volume import Grid, SacralFrame, Volume
 from tests.phantoms import FULL, Phantom, oblique_frame, straight_frame
 
 TOGETHER = Fit(np.eye(4), Registration(method="same frame of reference", accepted=True))
@@ -144,11 +144,28 @@ def test_the_evidence_of_each_modality_is_kept_as_it_was() -> None:
 
 
 def test_one_frame_of_reference_is_not_registered_again() -> None:
-    """The scanner knows better than outlines do, as long as the bones lie within 3 mm."""
+    """The scanner knows better than outlines do; within 3 mm of each other they are fused."""
     fit = laid_over(line(), edema())
     assert fit is not None
     assert fit.registration.method == "same frame of reference"
+    assert fit.registration.accepted
     assert (fit.matrix == np.eye(4)).all()
+
+
+def test_outlines_that_disagree_in_one_frame_are_shown_but_not_fused() -> None:
+    """A patient who moved between CT and MR, or a network that is wrong."""
+    frame = straight_frame()
+    moved = SacralFrame(frame.origin_lps_mm + np.array([6.0, 0.0, 5.0]), frame.axes)
+    ct = read(Phantom(moved).line(SIDE, 0.2, 2.4), Modality.CT)
+    mr = read(Phantom(frame).edema(SIDE, 0.1, 2.5), Modality.MR)
+    fit = laid_over(ct, mr)
+    assert fit is not None
+    assert fit.place_known
+    assert not fit.registration.accepted
+    assert (fit.matrix == np.eye(4)).all()
+    joined = join(mr, [(ct, fit)])
+    assert joined.fractures == mr.measurements.fractures
+    assert "not-fused" in codes(joined)
 
 
 def test_two_frames_of_reference_are_laid_over_each_other() -> None:
