@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sifdetect.findings import Morphology
-from sifdetect.learn.contact_sheet import AXIAL, LABEL_HEIGHT, LABEL_WIDTH, Plane, sheet
+from sifdetect.learn.contact_sheet import AXIAL, LABEL_HEIGHT, LABEL_WIDTH, sheet
+from sifdetect.learn.planes import Plane
 from sifdetect.synth.scene import CaseParams, sample_case
 from sifdetect.volume import SacralFrame
 

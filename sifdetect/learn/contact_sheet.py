@@ -8,59 +8,27 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from sifdetect.anatomy import MrWeighting
+from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.findings import Morphology
+from sifdetect.learn.planes import BONE, PIXEL_MM, Plane
+from sifdetect.learn.real_row import RealScan, read_scans
 from sifdetect.synth import ct, mr
 from sifdetect.synth.confounders import ConfounderParams
 from sifdetect.synth.fracture import Stage
 from sifdetect.synth.mimic import Mimic
 from sifdetect.synth.scene import VISIBLE, CaseParams, points_of, sample_case, scene_at
-from sifdetect.volume import Grid, SacralFrame
 
-PIXEL_MM = 0.8
 LABEL_HEIGHT, LABEL_WIDTH, FONT = 16, 100, 12
-_HALF_SLICES = 2
 _SEARCH_MM = 4.0
 HIPS_LOW_MM, HIPS_HIGH_MM = (-143.0, -60.0, -150.0), (143.0, 144.0, 95.0)
 """A box with both hips, of the proportions of the sacrum's."""
-BONE = (-250.0, 900.0)
-"""Window of bone on CT, HU."""
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A plane of the sacral frame.
-
-    Attributes:
-        normal: axis that it cuts: 0 sagittal, 1 oblique coronal, 2 oblique axial.
-        at_mm: where, along that axis.
-        low_mm, high_mm: (3,) box in the frame; the extent along ``normal`` is not used.
-    """
-
-    normal: int
-    at_mm: float
-    low_mm: tuple[float, float, float] = (-84.0, -60.0, -84.0)
-    high_mm: tuple[float, float, float] = (84.0, 60.0, 60.0)
-
-    def grid(self, frame: SacralFrame) -> Grid:
-        """A few voxels around the plane, so that blur and slices have neighbours."""
-        low, high = list(self.low_mm), list(self.high_mm)
-        reach = (_HALF_SLICES + 0.5) * PIXEL_MM
-        low[self.normal], high[self.normal] = self.at_mm - reach, self.at_mm + reach
-        return frame.grid(low, high, PIXEL_MM)
-
-    def picture(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The plane of a volume on ``grid``, rows from the top, as a viewer shows it."""
-        flat = np.take(values, _HALF_SLICES, axis=self.normal)
-        upright = flat.T[::-1, ::-1] if self.normal == 0 else flat.T[::-1]
-        return np.asarray(upright, dtype=np.float32)
 
 
 AXIAL, CORONAL, SAGITTAL = Plane(2, 20.0), Plane(1, -10.0), Plane(0, 0.0)
@@ -112,28 +80,41 @@ def sheet(
     *,
     height_px: int = 120,
     place: Callable[[CaseParams, Plane], Plane] = lambda _, plane: plane,
+    real: Sequence[RealScan] = (),
 ) -> Image.Image:
-    """All cells, one row a case, with names above and on the left; ``place`` may move a plane."""
+    """All cells, one row a case, with names above and on the left; ``place`` may move a plane.
+
+    Below them a row for each of ``real``, black where it has nothing of a column's modality.
+    """
     cells = [
         [_scaled(paint(case, place(case, plane)), height_px) for _, paint, plane in columns]
         for _, case in rows
     ]
+    names = [name for name, _ in rows] + [f"real {scan.name}" for scan in real]
+    cells += [[_real_cell(scan, column, height_px) for column in columns] for scan in real]
     widths = [cell.width for cell in cells[0]]
     page = Image.new(
-        "L", (LABEL_WIDTH + sum(widths), LABEL_HEIGHT + (height_px + 2) * len(rows)), 0
+        "L", (LABEL_WIDTH + sum(widths), LABEL_HEIGHT + (height_px + 2) * len(cells)), 0
     )
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(FONT)
     left = LABEL_WIDTH
     for (name, _, _), width in zip(columns, widths, strict=True):
         pen.text((left + 2, 1), name, fill=255, font=font)
         left += width
-    for number, ((name, _), row) in enumerate(zip(rows, cells, strict=True)):
+    for number, (name, row) in enumerate(zip(names, cells, strict=True)):
         top, left = LABEL_HEIGHT + number * (height_px + 2), LABEL_WIDTH
         pen.multiline_text((2, top + 2), name.replace(" ", "\n"), fill=255, font=font)
         for cell in row:
             page.paste(cell, (left, top))
             left += cell.width
     return page
+
+
+def _real_cell(scan: RealScan, column: tuple[str, Painter, Plane], height_px: int) -> Image.Image:
+    _, paint, plane = column
+    found = scan.picture(Modality.CT if paint is ct_picture else Modality.MR, plane)
+    empty = plane.picture(np.zeros(plane.grid(scan.frame).shape, dtype=np.float32))
+    return _scaled(empty if found is None else found, height_px)
 
 
 def _scaled(picture: NDArray[np.float32], height_px: int) -> Image.Image:
@@ -187,14 +168,14 @@ MIMIC_COLUMNS = (
 )
 
 
-def draw(name: str, seed: int) -> Image.Image:
-    """One of ``SHEETS``."""
+def draw(name: str, seed: int, real: Sequence[RealScan] = ()) -> Image.Image:
+    """One of ``SHEETS``, real scans below."""
     if name != "mimics":
-        return sheet(SHEETS[name](seed))
+        return sheet(SHEETS[name](seed), real=real)
     rows = mimics(seed)
     half = (len(rows) + 1) // 2
     sides = [
-        sheet(part, MIMIC_COLUMNS, height_px=110, place=most_of_it)
+        sheet(part, MIMIC_COLUMNS, height_px=110, place=most_of_it, real=real)
         for part in (rows[:half], rows[half:])
     ]
     page = Image.new("L", (sum(side.width for side in sides), max(s.height for s in sides)), 0)
@@ -223,10 +204,20 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=1, help="first seed to look at")
     parser.add_argument("--sheets", nargs="*", choices=sorted(SHEETS), default=sorted(SHEETS))
+    parser.add_argument(
+        "--real",
+        nargs="*",
+        default=(),
+        metavar="NAME=STUDY",
+        help="real examinations (DICOM, or a CT as NIfTI) to draw below, at the same windows",
+    )
+    parser.add_argument("--models", type=Path, default=Path("models"), help="find their sacra")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    named = [one.partition("=") for one in options.real]
+    real = read_scans(((name, Path(path)) for name, _, path in named), options.models)
     for name in options.sheets:
-        draw(name, options.seed).save(options.out / f"synth-{name}.png", optimize=True)
+        draw(name, options.seed, real).save(options.out / f"synth-{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from sifdetect.anatomy import SACRUM_LABELS, LesionBit, Modality
-from sifdetect.learn.contact_sheet import BONE, Plane
 from sifdetect.learn.evaluation.assess import Assessed
 from sifdetect.learn.evaluation.overlap import SACRUM, Outlined
 from sifdetect.learn.evaluation.row import Row, SeriesScore
 from sifdetect.learn.evaluation.sources import ENDING
+from sifdetect.learn.planes import BONE, Plane
 from sifdetect.volume import Floats, LabelMap, SacralFrame, Volume
 
 KEPT = 6

@@ -1,0 +1,80 @@
+"""Real scans for a contact sheet: the same planes of the sacral frame, at the same windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sifdetect.anatomy import Modality
+from sifdetect.dicom.nifti import read_nifti
+from sifdetect.dicom.read import read_studies
+from sifdetect.engine import Models
+from sifdetect.errors import NoSacrumInView
+from sifdetect.learn.planes import BONE, Plane
+from sifdetect.pipeline import analyze_study
+from sifdetect.volume import SacralFrame, Volume
+
+_OBLIQUE = 0.5
+"""Cosine between a plane and a scan's slices below which the slices cut it into strips."""
+
+
+@dataclass(frozen=True)
+class RealScan:
+    """One examination: its volumes and where its sacrum lies."""
+
+    name: str
+    frame: SacralFrame
+    volumes: tuple[Volume, ...]
+
+    def picture(self, modality: Modality, plane: Plane) -> NDArray[np.float32] | None:
+        """Grey values 0-1 of the plane; None where the examination has nothing of the modality.
+
+        CT is drawn at the window of bone, MR with its 99th percentile white. Of several series the
+        one whose slices lie nearest to the plane is taken.
+        """
+        mine = [one for one in self.volumes if one.modality is modality]
+        if not mine:
+            return None
+        chosen = max(mine, key=lambda one: self._alike(one, plane))
+        values = plane.picture(chosen.resampled(plane.grid(self.frame)).values)
+        if modality is Modality.CT:
+            return np.asarray((values - BONE[0]) / (BONE[1] - BONE[0]), dtype=np.float32)
+        return np.asarray(values / max(float(np.percentile(values, 99)), 1e-6), dtype=np.float32)
+
+    def _alike(self, volume: Volume, plane: Plane) -> float:
+        """1 where the slices are parallel to the plane; finer voxels decide below _OBLIQUE."""
+        spacing = volume.grid.spacing_mm
+        axis = int(np.argmax(spacing))
+        normal = volume.grid.affine_lps_mm[:3, axis] / spacing[axis]
+        cosine = abs(float(normal @ self.frame.axes[plane.normal]))
+        return cosine if cosine > _OBLIQUE else -float(spacing[axis])
+
+
+def read_scans(paths: Iterable[tuple[str, Path]], models: Path) -> list[RealScan]:
+    """The examinations by name, each with its sacral frame as the pipeline finds it.
+
+    Args:
+        paths: name and DICOM study (file, folder or zip) or CT as NIfTI.
+        models: folder of the bundles.
+
+    Raises:
+        NoSacrumInView: one of them shows no sacrum.
+        InputError: one of them cannot be read.
+    """
+    return [_read(name, path, Models(models)) for name, path in paths]
+
+
+def _read(name: str, path: Path, models: Models) -> RealScan:
+    nifti = path.name.endswith((".nii", ".nii.gz"))
+    study = (
+        read_nifti([path], modality=Modality.CT) if nifti else read_studies([path])[0].to_study()
+    )
+    regions = analyze_study(study, models).regions
+    if not regions:
+        raise NoSacrumInView(f"{path} shows no sacrum")
+    volumes = tuple(one.volume for one in study.series)
+    return RealScan(name, regions[0].segmentation.frame, volumes)
