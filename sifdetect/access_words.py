@@ -40,7 +40,7 @@ def _ala(ala: AlaAccess, total_ml: float) -> str:
 
 def _trajectory(side: Side, one: Trajectory) -> str:
     gaps = [
-        f"{level.name} foramen {gap:.0f} mm"
+        f"{level.name} foramen {gap:.1f} mm"
         for level, gap in sorted(one.foramen_distance_mm.items(), key=lambda pair: pair[1])[:2]
     ]
     for name, gap in (
@@ -48,7 +48,7 @@ def _trajectory(side: Side, one: Trajectory) -> str:
         ("anterior cortex", one.anterior_cortex_distance_mm),
         ("joint", one.joint_distance_mm),
     ):
-        gaps.append(f"{name} {_NOT_SEEN if gap is None else f'{gap:.0f} mm'}")
+        gaps.append(f"{name} {_NOT_SEEN if gap is None else f'{gap:.1f} mm'}")
     entry, target, way = (
         ", ".join(f"{value:.{digits}f}" for value in point)
         for point, digits in (
