@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sifdetect.anatomy import MrWeighting
-from sifdetect.volume import Grid, SacralFrame
+from sifdetect.volume import Floats, Grid, SacralFrame
 
 Triple = tuple[float, float, float]
+_LEAST_MATRIX = 64
+"""No scanner makes a smaller one; a coarse box keeps its size."""
 
 
 class Along(Enum):
@@ -38,12 +41,22 @@ class Field:
         if self.along is Along.SCANNER:
             axes = np.array([[1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]])
         spacing = np.array(spacing_mm)
-        shape = np.rint(np.array(self.size_mm) / spacing).astype(int)
+        shape = _matrix(np.array(self.size_mm) / spacing, spacing)
         affine = np.eye(4)
         affine[:3, :3] = axes.T * spacing
         corner = np.array(self.center_mm) - (shape - 1) / 2 * spacing
         affine[:3, 3] = SacralFrame(frame.origin_lps_mm, axes).to_lps_mm(corner)
         return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def _matrix(wanted: Floats, spacing_mm: Floats) -> NDArray[np.int64]:
+    """Voxels along each axis; multiples of 8 within the slices, as scanners have them.
+
+    Some viewers and archives cannot cut a segmentation into frames of other sizes.
+    """
+    within = [np.isclose(spacing_mm, one).sum() > 1 for one in spacing_mm]
+    matrix = np.where(within & (wanted >= _LEAST_MATRIX), 8 * np.rint(wanted / 8), np.rint(wanted))
+    return np.asarray(matrix, dtype=np.int64)
 
 
 @dataclass(frozen=True)
