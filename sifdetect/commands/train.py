@@ -51,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
     if options.bundle is not None:
         return _fine_tune(options)
     from sifdetect.learn import train  # noqa: PLC0415  # heavy; --help must not wait for it
+    from sifdetect.learn.jobs import keep_freed_memory  # noqa: PLC0415  # as above
 
+    keep_freed_memory()
     config = train.read_config(options.config, dict(options.set))
     train.train(config, resume=options.resume)
     return 0

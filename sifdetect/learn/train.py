@@ -29,6 +29,7 @@ from sifdetect.learn import ranks
 from sifdetect.learn.augment import Patch
 from sifdetect.learn.config import TrainConfig, read_config, write_config
 from sifdetect.learn.feed import Feed
+from sifdetect.learn.jobs import keep_freed_memory
 from sifdetect.learn.journal import Journal
 from sifdetect.learn.losses import localizer_loss, region_loss
 
@@ -268,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", type=Path, metavar="CONFIG")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     options = parser.parse_args(arguments)
+    keep_freed_memory()
     ranks.join()
     try:
         train(read_config(options.config, {}), resume=options.resume)
