@@ -15,7 +15,7 @@ from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_
 
 from dicom_node import command, logs, pdu
 from dicom_node.command import Field, Request
-from dicom_node.delivery import Delivery, Desk, Sender
+from dicom_node.desk import Delivery, Desk, Sender
 from dicom_node.inlet import Inlet
 from dicom_node.intake import SUCCESS, Command
 from dicom_node.pdu import AbortReason, BrokenPdu, ContextResult, Fragment, Kind, Proposal

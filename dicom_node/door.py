@@ -22,7 +22,7 @@ from dicom_node.acceptor import (
     close,
     first_request,
 )
-from dicom_node.delivery import Desk
+from dicom_node.desk import Desk
 from dicom_node.inlet import Inlet
 from dicom_node.network import BoundedHandler, Server
 from dicom_node.pdu import BrokenPdu, Proposal

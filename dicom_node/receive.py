@@ -19,7 +19,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from dicom_node import logs
 from dicom_node.acceptor import VERIFICATION, Conversation, Terms
 from dicom_node.config import DicomConfig
-from dicom_node.delivery import Arrival, Desk, Sender
+from dicom_node.desk import Arrival, Desk, Sender
 from dicom_node.door import REQUEST_SECONDS, Door, House, HouseServer, Rejection
 from dicom_node.intake import SUCCESS, Command, may_call
 from dicom_node.network import hang_up, prepare_library, send_without_delay

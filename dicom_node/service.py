@@ -14,7 +14,7 @@ from typing import Any
 from dicom_node import logs
 from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
 from dicom_node.config import Config
-from dicom_node.delivery import Arrival
+from dicom_node.desk import Arrival
 from dicom_node.durable import make_folder, write_json
 from dicom_node.guard import FolderLock, Guard
 from dicom_node.health import Health

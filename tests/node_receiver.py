@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dicom_node import logs
 from dicom_node.config import DicomConfig
-from dicom_node.delivery import Arrival
+from dicom_node.desk import Arrival
 from dicom_node.receive import Receiver
 from dicom_node.spool import Spool
 

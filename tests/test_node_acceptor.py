@@ -15,7 +15,7 @@ from pynetdicom import AE, PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTAT
 from pynetdicom.dsutils import encode_file_meta
 
 from dicom_node import durable
-from dicom_node.delivery import file_meta
+from dicom_node.desk import file_meta
 from dicom_node.durable import FolderSync
 from dicom_node.intake import Command
 from tests import dialogue
