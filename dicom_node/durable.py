@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,46 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class FolderSync:
+    """Syncs a folder once for all who renamed something into it at about the same time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._turn = threading.Condition()
+        self._started = self._finished = 0
+        self._is_busy = False
+
+    def wait(self) -> None:
+        """Return when the names that are in the folder now survive a power cut.
+
+        Raises:
+            OSError: the folder cannot be synced; each who waits tries it for itself.
+        """
+        with self._turn:
+            wanted = self._started + 1  # one that runs already may have missed the newest name
+            while self._finished < wanted:
+                if self._is_busy:
+                    self._turn.wait()
+                else:
+                    self._lead()
+
+    def _lead(self) -> None:
+        self._is_busy = True
+        self._started += 1
+        number = self._started
+        self._turn.release()
+        try:
+            sync_folder(self._folder)
+        except OSError:
+            number = 0
+            raise
+        finally:
+            self._turn.acquire()
+            self._is_busy = False
+            self._finished = max(self._finished, number)
+            self._turn.notify_all()
 
 
 def sync_file(path: Path) -> None:

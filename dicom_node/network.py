@@ -47,18 +47,24 @@ def hang_up(association: Association) -> None:
 class Server(ThreadedAssociationServer):
     """A server whose troubles go into the log."""
 
+    daemon_threads = True
+    request_queue_size = 128
+
     def handle_error(self, *_: object) -> None:
         """Say what kind of trouble a connection made."""
         logs.error("connection failed", error=type(sys.exception()).__name__)
 
 
 class BoundedHandler(RequestHandler):
-    """Gives each association a bounded socket."""
+    """Gives each association a bounded socket, which begins with what was read ``already``."""
+
+    already = b""
 
     def _create_association(self) -> Association:
         association = super()._create_association()
         association.dul.event_queue.queue.clear()  # the first socket has announced itself
         bounded = BoundedSocket(association, client_socket=cast(socket.socket, self.request))
+        bounded.already = memoryview(self.already)
         association.dul.socket = bounded
         return association
 
@@ -69,6 +75,13 @@ class BoundedSocket(AssociationSocket):
     The library would answer the first with aborts until it stumbles over its own state, buffer the
     second without bound, and keep a thread for a visitor that has left without a word.
     """
+
+    already = memoryview(b"")
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read."""
+        return bool(self.already) or super().ready
 
     def recv(self, nr_bytes: int) -> bytearray:
         """So many bytes, or fewer where the peer has gone.
@@ -94,7 +107,8 @@ class BoundedSocket(AssociationSocket):
 
     def _read(self, nr_bytes: int) -> bytearray:
         received = bytearray(nr_bytes)
-        view, read = memoryview(received), 0
+        view, read = memoryview(received), min(nr_bytes, len(self.already))
+        view[:read], self.already = self.already[:read], self.already[read:]
         while read < nr_bytes:
             count = cast(socket.socket, self.socket).recv_into(view[read:])
             if not count:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import cast
 
@@ -16,42 +15,25 @@ from pydicom.uid import UID
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import encode_file_meta
 
 from dicom_node import logs
+from dicom_node.acceptor import VERIFICATION, Conversation, Terms
 from dicom_node.config import DicomConfig
-from dicom_node.header import read_header
-from dicom_node.intake import (
-    OUT_OF_RESOURCES,
-    SUCCESS,
-    Command,
-    Header,
-    Kind,
-    is_room_left,
-    kind_of,
-    may_call,
-    refusal,
-)
-from dicom_node.network import BoundedHandler, Server, hang_up, prepare_library, send_without_delay
-from dicom_node.spool import Spool, Stored
-from sifdetect.errors import NetworkError, UnreadableInput
+from dicom_node.desk import Arrival, Desk, Sender
+from dicom_node.door import REQUEST_SECONDS, Door, House, HouseServer, Rejection
+from dicom_node.intake import SUCCESS, Command, may_call
+from dicom_node.network import hang_up, prepare_library, send_without_delay
+from dicom_node.pdu import APPLICATION_CONTEXT, Proposal
+from dicom_node.spool import Spool
+from sifdetect.errors import NetworkError
 
-_VERIFICATION = UID("1.2.840.10008.1.1")
 _CALLING_AE_NOT_RECOGNISED = (0x01, 0x01, 0x03)  # PS3.8 Table 9-21
+_CALLED_AE_NOT_RECOGNISED = (0x01, 0x01, 0x07)
+_CONTEXT_NOT_SUPPORTED = (0x01, 0x01, 0x02)
+_VERSION_NOT_SUPPORTED = (0x01, 0x02, 0x02)
 _LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)
 _UNLIMITED = 1 << 30
-_REQUEST_SECONDS = 15.0
-"""Who connects and does not ask for an association within this time is cut off."""
 _FAREWELL_SECONDS = 3.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arrival:
-    """An instance that is safe in the spool."""
-
-    study_instance_uid: str
-    kind: Kind
-    stored: Stored
 
 
 def transfer_syntaxes() -> list[str]:
@@ -74,13 +56,12 @@ class Receiver:
         arrived: Callable[[Arrival], None],
     ) -> None:
         self._config = config
-        self._spool = spool
-        self._min_free_mb = min_free_mb
         self._arrived = arrived
-        self._server: Server | None = None
+        self._desk = Desk(spool=spool, min_free_mb=min_free_mb, arrived=self._tell)
+        self._server: HouseServer | None = None
         self._entity = _entity(config)
         self._admission = Lock()
-        self._admitted: list[Association] = []
+        self._admitted: list[Association | Conversation] = []
 
     def start(self) -> int:
         """Listen; returns the port, which the system chose where the settings say 0.
@@ -100,15 +81,16 @@ class Receiver:
             made = self._entity.make_server(
                 address,
                 evt_handlers=handlers,
-                server_class=Server,
-                request_handler=BoundedHandler,
+                server_class=HouseServer,
+                request_handler=Door,
             )
         except OSError as error:
             raise NetworkError(
                 f"DICOM cannot listen on {address[0]} port {address[1]}: {error.strerror}",
                 hint="Choose another --port, or stop what listens there",
             ) from error
-        server = cast(Server, made)
+        server = cast(HouseServer, made)
+        server.house = self._house()
         self._entity._servers.append(server)
         self._server = server
         Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="dicom").start()
@@ -120,16 +102,59 @@ class Receiver:
         if server is None:
             return
         server.shutdown()
+        server.house.waiting.clear()
         deadline = time.monotonic() + _FAREWELL_SECONDS
-        while server.active_associations and time.monotonic() < deadline:
-            for association in server.active_associations:
-                hang_up(association)
+        while (left := self._left(server)) and time.monotonic() < deadline:
+            for one in left:
+                if isinstance(one, Conversation):
+                    one.hang_up()
+                else:
+                    hang_up(one)
             time.sleep(0.05)
+
+    def _left(self, server: HouseServer) -> list[Association | Conversation]:
+        with self._admission:
+            own = [one for one in self._admitted if isinstance(one, Conversation)]
+        return [*server.active_associations, *(one for one in own if one.is_alive())]
 
     @property
     def is_listening(self) -> bool:
         """Whether senders can connect."""
         return self._server is not None
+
+    def _tell(self, arrival: Arrival) -> None:
+        self._arrived(arrival)
+
+    def _house(self) -> House:
+        offered = {str(one.abstract_syntax) for one in self._entity.supported_contexts}
+        storage = {str(one.abstract_syntax) for one in AllStoragePresentationContexts}
+        terms = Terms(
+            storage_classes=frozenset(storage),
+            transfer_syntaxes=frozenset(transfer_syntaxes()),
+            max_pdu_bytes=self._config.max_pdu_bytes,
+            timeout_seconds=self._config.timeout_seconds,
+        )
+        elsewhere = frozenset(offered - storage - {VERIFICATION})
+        return House(terms=terms, desk=self._desk, elsewhere=elsewhere, admit=self._answer)
+
+    def _answer(
+        self, proposal: Proposal, address: str, conversation: Conversation
+    ) -> Rejection | None:
+        """How an association that pynetdicom does not see is rejected, if it is."""
+        config, answer = self._config, None
+        if not proposal.version & 1:
+            answer = _VERSION_NOT_SUPPORTED
+        elif proposal.application_context != APPLICATION_CONTEXT:
+            answer = _CONTEXT_NOT_SUPPORTED
+        elif config.check_called_ae and proposal.called != config.ae_title.strip():
+            answer = _CALLED_AE_NOT_RECOGNISED
+        elif not may_call(proposal.calling, address, config.allowed_callers):
+            answer = _CALLING_AE_NOT_RECOGNISED
+        elif not self._admit(conversation):
+            answer = _LOCAL_LIMIT_EXCEEDED
+        if answer is not None:
+            _record_rejection(answer, proposal.calling, address)
+        return answer
 
     def _on_requested(self, event: evt.Event) -> None:
         request = event.assoc.requestor
@@ -140,7 +165,7 @@ class Receiver:
         elif not self._admit(event.assoc):
             _reject(event.assoc, _LOCAL_LIMIT_EXCEEDED, caller=title, address=address)
 
-    def _admit(self, association: Association) -> bool:
+    def _admit(self, association: Association | Conversation) -> bool:
         """Count only those who asked: a health check that just connects takes nobody's place."""
         with self._admission:
             self._admitted = [one for one in self._admitted if one.is_alive()]
@@ -158,31 +183,12 @@ class Receiver:
             sop_class_uid=str(request.AffectedSOPClassUID or ""),
             sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
         )
-        encoded = request.DataSet.getvalue() if request.DataSet is not None else b""
-        try:
-            header = read_header(encoded, event.context.transfer_syntax)
-        except UnreadableInput as error:
-            return _refused(event, error.dimse_status, error.reason)
-        broken = refusal(header, command)
-        if broken is not None:
-            return _refused(event, broken.status, broken.reason)
-        meta = b"\0" * 128 + b"DICM" + encode_file_meta(event.file_meta)
-        return self._store(event, header, (meta, encoded))
-
-    def _store(self, event: evt.Event, header: Header, chunks: tuple[bytes, ...]) -> int:
-        kind = kind_of(header)
-        try:
-            size = sum(len(chunk) for chunk in chunks)
-            if not is_room_left(self._spool.free_bytes(), size, self._min_free_mb):
-                return _refused(event, OUT_OF_RESOURCES, "The disk is nearly full")
-            stored = self._spool.store(header, kind, chunks)
-        except OSError as error:
-            return _refused(event, OUT_OF_RESOURCES, f"The spool failed ({error.strerror})")
-        if stored is Stored.CONFLICT:
-            _record_conflict(event, header)
-        arrival = Arrival(study_instance_uid=header.study_instance_uid, kind=kind, stored=stored)
-        self._arrived(arrival)
-        return SUCCESS
+        peer = event.assoc.requestor
+        sender = Sender(title=str(peer.ae_title).strip(), address=peer.address or "")
+        delivery = self._desk.begin(sender, command, str(event.context.transfer_syntax))
+        if request.DataSet is not None:
+            delivery.write(request.DataSet.getbuffer())
+        return delivery.finish()
 
 
 def _entity(config: DicomConfig) -> AE:
@@ -190,10 +196,10 @@ def _entity(config: DicomConfig) -> AE:
     entity.require_called_aet = config.check_called_ae
     entity.maximum_associations = _UNLIMITED  # counted by the receiver itself
     entity.maximum_pdu_size = config.max_pdu_bytes
-    entity.acse_timeout = min(config.timeout_seconds, _REQUEST_SECONDS)
+    entity.acse_timeout = min(config.timeout_seconds, REQUEST_SECONDS)
     entity.dimse_timeout = config.timeout_seconds
     entity.network_timeout = config.timeout_seconds
-    entity.add_supported_context(_VERIFICATION)
+    entity.add_supported_context(UID(VERIFICATION))
     accepted = transfer_syntaxes()
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(cast(UID, context.abstract_syntax), accepted)
@@ -207,29 +213,13 @@ def _is_decodable(syntax: UID) -> bool:
         return False
 
 
-def _reject(association: Association, answer: tuple[int, int, int], **who: str) -> None:
-    logs.warning("association refused", answer="/".join(map(str, answer)), **who)
+def _reject(association: Association, answer: Rejection, *, caller: str, address: str) -> None:
+    _record_rejection(answer, caller, address)
     association.acse.send_reject(*answer)
     association.kill()
 
 
-def _record_conflict(event: evt.Event, header: Header) -> None:
+def _record_rejection(answer: Rejection, caller: str, address: str) -> None:
     logs.warning(
-        "same UID, other content: first kept, other stored beside it",
-        audit=True,
-        caller=str(event.assoc.requestor.ae_title).strip(),
-        address=event.assoc.requestor.address,
-        study=header.study_instance_uid,
-        instance=header.sop_instance_uid,
+        "association refused", answer="/".join(map(str, answer)), caller=caller, address=address
     )
-
-
-def _refused(event: evt.Event, status: int, reason: str) -> int:
-    logs.warning(
-        "instance refused",
-        status=f"0x{status:04X}",
-        reason=reason,
-        caller=str(event.assoc.requestor.ae_title).strip(),
-        address=event.assoc.requestor.address,
-    )
-    return status

@@ -14,11 +14,12 @@ from typing import Any
 from dicom_node import logs
 from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
 from dicom_node.config import Config
+from dicom_node.desk import Arrival
 from dicom_node.durable import make_folder, write_json
 from dicom_node.guard import FolderLock, Guard
 from dicom_node.health import Health
 from dicom_node.intake import Kind
-from dicom_node.receive import Arrival, Receiver
+from dicom_node.receive import Receiver
 from dicom_node.reconcile import reconcile
 from dicom_node.spool import Spool
 from dicom_node.stages import Stages

@@ -7,24 +7,22 @@ The same UID with other content never replaces the first: it is kept beside, in 
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from hashlib import sha256
 from pathlib import Path
 
 from dicom_node.durable import (
     PARTIAL,
+    FolderSync,
     make_folder,
-    put_in_place,
     read_json,
     write_json,
-    write_partial,
 )
+from dicom_node.incoming import Incoming
 from dicom_node.intake import Header, Kind, name_of
 from dicom_node.reports import Report, reports_of
 
@@ -45,6 +43,7 @@ class _Index:
     """Which content is held of each SOP Instance UID of one study, by their hashes."""
 
     digests: dict[str, str]
+    syncs: dict[Path, FolderSync] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -110,24 +109,46 @@ class Spool:
         Raises:
             OSError: the disk is full or fails; nothing is left of the instance then.
         """
-        content = sha256()
-        for chunk in chunks:
-            content.update(chunk)
-        identity, digest = name_of(header.sop_instance_uid), content.hexdigest()
+        incoming = self.begin()
+        try:
+            for chunk in chunks:
+                incoming.write(chunk)
+            return self.keep(incoming, header, kind)
+        finally:
+            incoming.discard()
+
+    def begin(self) -> Incoming:
+        """Open a file for an instance that is about to come.
+
+        Raises:
+            OSError: the disk is full or fails.
+        """
+        return Incoming(self._incoming)
+
+    def keep(self, incoming: Incoming, header: Header, kind: Kind) -> Stored:
+        """Give a written instance its name; when this returns it survives a power cut.
+
+        Raises:
+            OSError: the disk is full or fails; nothing is left of the instance then.
+        """
+        identity, digest = name_of(header.sop_instance_uid), incoming.digest
         index = self._index(header.study_instance_uid)
-        if index.digests.get(identity) == digest:
-            return Stored.SAME
-        partial = self._incoming / f"{identity}.{os.urandom(8).hex()}{PARTIAL}"
-        write_partial(partial, chunks)
+        if index.digests.get(identity) != digest:
+            incoming.sync()
         folder = self._study_path(header.study_instance_uid)
         with index.lock:
             held = index.digests.get(identity)
-            if held == digest:
-                partial.unlink()
-                return Stored.SAME
-            target = folder / (kind.value if held is None else "conflicts")
-            self._enter(partial, target / f"{identity}.{digest}{_SUFFIX}")
+            target = folder / (kind.value if held in (None, digest) else "conflicts")
+            make_folder(target)
+            if held != digest:
+                incoming.sync()
+                incoming.rename(target / f"{identity}.{digest}{_SUFFIX}")
             index.digests.setdefault(identity, digest)
+            sync = index.syncs.setdefault(target, FolderSync(target))
+        incoming.discard()
+        sync.wait()  # also for the same again: its first sender may still be waiting
+        if held == digest:
+            return Stored.SAME
         return Stored.NEW if held is None else Stored.CONFLICT
 
     def studies(self) -> Iterator[StudyFolder]:
@@ -172,14 +193,6 @@ class Spool:
         for name, index in list(self._indices.items())[:-_REMEMBERED_STUDIES]:
             if not index.lock.locked():
                 del self._indices[name]
-
-    def _enter(self, partial: Path, target: Path) -> None:
-        try:
-            make_folder(target.parent)
-            put_in_place(partial, target)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
 
 
 def _names(folder: Path) -> list[str]:

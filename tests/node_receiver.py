@@ -12,7 +12,8 @@ from pathlib import Path
 
 from dicom_node import logs
 from dicom_node.config import DicomConfig
-from dicom_node.receive import Arrival, Receiver
+from dicom_node.desk import Arrival
+from dicom_node.receive import Receiver
 from dicom_node.spool import Spool
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."

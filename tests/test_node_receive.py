@@ -24,6 +24,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE
 
+from dicom_node.acceptor import Conversation
 from dicom_node.intake import Kind
 from dicom_node.receive import transfer_syntaxes
 from dicom_node.spool import Stored
@@ -271,13 +272,9 @@ def test_answers_are_sent_without_delay(tmp_path: Path) -> None:
     study = world.study(1)
     with receiving(tmp_path) as one:
         association = world.scanner(one.port, study)
-        server = one.receiver._server
-        assert server is not None
-        (accepted,) = server.active_associations
-        assert accepted.dul.socket is not None
-        transport = accepted.dul.socket.socket
-        assert transport is not None
-        assert transport.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        (accepted,) = one.receiver._admitted
+        assert isinstance(accepted, Conversation)
+        assert accepted.transport.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         association.release()
 
 

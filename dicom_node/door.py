@@ -1,0 +1,139 @@
+"""Who is at the door: storage associations are served here, all others by pynetdicom.
+
+A connection is nobody's until it has asked for an association, which it must do in time; of those
+that only wait the oldest is sent away when they become too many.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import cast
+
+from dicom_node import logs, pdu
+from dicom_node.acceptor import (
+    Conversation,
+    Terms,
+    address_of,
+    close,
+    first_request,
+)
+from dicom_node.desk import Desk
+from dicom_node.inlet import Inlet
+from dicom_node.network import BoundedHandler, Server
+from dicom_node.pdu import BrokenPdu, Proposal
+
+Rejection = tuple[int, int, int]
+"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
+
+REQUEST_SECONDS = 15.0
+"""Who connects and does not ask for an association within this time is cut off."""
+_REQUEST_BYTES = 1 << 20
+"""Room for an A-ASSOCIATE-RQ with 128 presentation contexts, whatever the limit on data PDUs."""
+_MOST_WAITING = 256
+
+
+class WaitingRoom:
+    """Connections that have not asked for anything yet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[int, socket.socket] = OrderedDict()
+
+    @contextmanager
+    def holding(self, transport: socket.socket) -> Iterator[None]:
+        """Count ``transport`` as waiting; cut the oldest off where there are too many."""
+        with self._lock:
+            self._waiting[id(transport)] = transport
+            if len(self._waiting) > _MOST_WAITING:
+                with suppress(OSError):
+                    self._waiting.popitem(last=False)[1].shutdown(socket.SHUT_RDWR)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting.pop(id(transport), None)
+
+    def clear(self) -> None:
+        """Cut all of them off."""
+        with self._lock:
+            for transport in self._waiting.values():
+                with suppress(OSError):
+                    transport.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """What lies behind the door.
+
+    Attributes:
+        elsewhere: classes that pynetdicom serves; who proposes one of them is sent there.
+        admit: counts an association in, or says how it is rejected.
+    """
+
+    terms: Terms
+    desk: Desk
+    elsewhere: frozenset[str]
+    admit: Callable[[Proposal, str, Conversation], Rejection | None]
+    waiting: WaitingRoom = field(default_factory=WaitingRoom)
+
+    def takes(self, proposal: Proposal) -> bool:
+        """Whether an association is for storage alone, or for storage and C-ECHO."""
+        asked = {one.abstract_syntax for one in proposal.contexts}
+        return bool(asked & self.terms.storage_classes) and not asked & self.elsewhere
+
+
+class HouseServer(Server):
+    """A server whose ``house`` is set before it serves."""
+
+    house: House
+
+
+class Door(BoundedHandler):
+    """Reads the association request, and serves it or hands it with the socket to pynetdicom."""
+
+    def handle(self) -> None:
+        """Meet one connection; returns when it has ended or the library's own thread has it."""
+        house = cast(HouseServer, self.server).house
+        transport = cast(socket.socket, self.request)
+        try:
+            self._meet(house, transport)
+        except TimeoutError:
+            transport.close()
+        except BrokenPdu as error:
+            logs.warning("connection dropped", reason=error.reason, address=address_of(transport))
+            with suppress(OSError):
+                transport.sendall(pdu.abort(error.abort))
+            close(transport)
+        except OSError:
+            transport.close()
+
+    def _meet(self, house: House, transport: socket.socket) -> None:
+        transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        terms = house.terms
+        inlet = Inlet(transport, limit=max(terms.max_pdu_bytes, _REQUEST_BYTES))
+        with house.waiting.holding(transport):
+            met = first_request(inlet, min(terms.timeout_seconds, REQUEST_SECONDS))
+        if met is None:
+            transport.close()
+            return
+        proposal, body = met
+        if not house.takes(proposal):
+            self.already = inlet.unread(body)
+            transport.settimeout(None)
+            super().handle()
+            return
+        body.release()
+        conversation = Conversation(
+            transport, inlet, proposal=proposal, terms=terms, desk=house.desk
+        )
+        answer = house.admit(proposal, address_of(transport), conversation)
+        if answer is None:
+            conversation.run()
+        else:
+            transport.sendall(pdu.reject(answer))
+            close(transport)
