@@ -126,6 +126,9 @@ class Workflows:
         def close(uid: str) -> None:
             with started() as job:
                 closed = DBOS.run_step({"name": "close"}, lambda: asdict(stages.close(uid)))
+                if closed["fresh"]:
+                    name = {"name": "start over"}
+                    DBOS.run_step(name, forget_ended, uid, closed["manifest_hash"])
                 if closed["due"]:
                     self.infer(uid, closed["manifest_hash"])
                 elif closed["manifest_hash"]:
@@ -153,7 +156,7 @@ class Workflows:
         @DBOS.workflow(name="cleanup")
         def cleanup(uid: str, manifest_hash: str) -> None:
             with started():
-                DBOS.run_step({"name": "clean"}, stages.clean, uid, manifest_hash)
+                DBOS.run_step({"name": "clean"}, stages.clean, uid)
                 DBOS.run_step({"name": "forget"}, _forget, uid, manifest_hash)
 
         self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
@@ -203,6 +206,13 @@ class Workflows:
         for row in waiting:
             if row.queue_partition_key == destination:
                 DBOS.set_workflow_delay(row.workflow_id, delay_seconds=0)
+
+
+def forget_ended(uid: str, manifest_hash: str) -> None:
+    """Remove the jobs of a report that is begun anew: a job of the same name would be none."""
+    names = [job_id(stage, uid, manifest_hash) for stage in ("infer", "send", "cleanup")]
+    rows = DBOS.list_workflows(workflow_id_prefix=names, load_input=False, load_output=False)
+    DBOS.delete_workflows([row.workflow_id for row in rows if str(row.status) not in ACTIVE])
 
 
 def _forget(uid: str, manifest_hash: str) -> None:
