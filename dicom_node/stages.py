@@ -13,13 +13,12 @@ from typing import Any, Protocol
 
 from dicom_node import logs
 from dicom_node.analysis import Outcome
-from dicom_node.config import Config, Destination, retry_delay_seconds
+from dicom_node.config import Config
+from dicom_node.delivery import Courier, told
 from dicom_node.failed import write_failure_report
 from dicom_node.intake import Kind
 from dicom_node.reports import Marker, Report, open_report, report_of
-from dicom_node.send import Answer, send
 from dicom_node.spool import Spool
-from sifdetect.errors import NetworkError
 
 _TO_RETRY = (Marker.FAILED, Marker.UNDELIVERED)
 """What `sifnode retry` may still be asked for, of a study's last report; it needs the images."""
@@ -59,6 +58,7 @@ class Stages:
         self._spool = spool
         self._analyse = analyse
         self._now = now
+        self._courier = Courier(config, spool.folder, now)
 
     def close(self, study_instance_uid: str) -> Closed:
         """Say which images the report on a study rests on."""
@@ -114,29 +114,13 @@ class Stages:
         0 means that there is none: all is accepted, or too old, or there is a newer report.
         """
         report = self.report(study_instance_uid, manifest_hash)
-        peer = self._config.destination.get(destination)
-        if peer is None or self._is_over(study_instance_uid, report):
+        if destination not in self._config.destination or self._is_over(study_instance_uid, report):
             return 0.0
-        known = report.delivery(destination) or {"first_attempt_at": self._now(), "attempts": 0}
-        answers = dict(known.get("objects", {}))
-        left = [path for path in report.objects if not _is_accepted(answers.get(path.name))]
-        error, fresh = self._send(peer, left) if left else ("", [])
-        answers |= {answer.name: _as_document(answer) for answer in fresh}
-        delivered = all(_is_accepted(answers.get(path.name)) for path in report.objects)
-        too_old = self._now() - known["first_attempt_at"] >= self._config.send.give_up_hours * 3600
-        document = known | {
-            "destination": destination,
-            "attempts": known["attempts"] + 1,
-            "last_attempt_at": self._now(),
-            "objects": answers,
-            "error": error,
-            "state": "delivered" if delivered else "given up" if too_old else "waiting",
-        }
+        before = report.delivery(destination)
+        document, delay = self._courier.attempt(report, destination)
         report.record_delivery(destination, document)
-        _log_delivery(study_instance_uid, document, fresh)
-        if delivered or too_old:
-            return 0.0
-        return retry_delay_seconds(self._config.send, known["attempts"])
+        _log_delivery(study_instance_uid, document, told(before, document))
+        return delay
 
     def destinations(self) -> list[str]:
         """Who gets the results."""
@@ -214,20 +198,6 @@ class Stages:
             return True
         return False
 
-    def _send(self, peer: Destination, files: list[Path]) -> tuple[str, list[Answer]]:
-        try:
-            answers = send(
-                peer,
-                files,
-                own_title=self._config.dicom.ae_title,
-                timeout_seconds=self._config.send.timeout_seconds,
-            )
-        except NetworkError as error:
-            return error.reason, []
-        except Exception as error:  # noqa: BLE001  # a broken chain of attempts would lose the report
-            return f"Sending failed with {type(error).__name__}", []
-        return "", answers
-
 
 def _is_remainder(report: Report, reports: list[Report]) -> bool:
     """Whether images of an earlier report are gone, so that this one would rest on the rest."""
@@ -239,20 +209,7 @@ def _is_remainder(report: Report, reports: list[Report]) -> bool:
     return bool(earlier) and not earlier[-1].identities <= report.identities
 
 
-def _is_accepted(answer: dict[str, Any] | None) -> bool:
-    return answer is not None and bool(answer["accepted"])
-
-
-def _as_document(answer: Answer) -> dict[str, Any]:
-    return {
-        "word": answer.word,
-        "accepted": answer.accepted,
-        "status": answer.status,
-        "reason": answer.reason,
-    }
-
-
-def _log_delivery(study: str, document: dict[str, Any], fresh: list[Answer]) -> None:
+def _log_delivery(study: str, document: dict[str, Any], objects: str) -> None:
     log = logs.info if document["state"] == "delivered" else logs.warning
     log(
         "delivery",
@@ -260,6 +217,6 @@ def _log_delivery(study: str, document: dict[str, Any], fresh: list[Answer]) -> 
         destination=document["destination"],
         state=document["state"],
         attempts=document["attempts"],
-        objects=", ".join(str(answer) for answer in fresh),
+        objects=objects,
         error=document["error"],
     )
