@@ -21,6 +21,7 @@ from sifdetect.errors import NetworkError
 
 CLASS_NOT_SUPPORTED = 0x0122
 _FAILED, _STORED = "00081198", "00081199"  # Failed, Referenced SOP Sequence
+_INSTANCE_UID = "00081155"  # Referenced SOP Instance UID
 _FAILURE_REASON, _WARNING_REASON = "00081197", "00081196"
 _NO_ANSWER = (401, 403, 404, 408, 429, 500, 502, 503, 504)
 """HTTP statuses that speak of the service and of no object: the attempt has failed as a whole."""
@@ -62,7 +63,8 @@ def _store_one(
     for sop_class in result.sop_classes:
         path = result.version(sop_class, syntax, folder)
         boundary = uuid.uuid4().hex
-        part = f"--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={syntax}\r\n\r\n"
+        # No transfer-syntax parameter: Orthanc then stores nothing and answers with success.
+        part = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"
         body = part.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
         request = Request(f"{destination.url.rstrip('/')}/studies", data=body, method="POST")
         kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
@@ -113,10 +115,11 @@ def _parsed(body: bytes) -> Any:
 
 
 def _answer(result: Result, sop_class: str, status: int, document: Any) -> Answer:
-    """An object is stored where the answer names it; the HTTP status alone is for old servers."""
+    """An object is stored where the answer names it so; HTTP status 200 alone promises nothing."""
     failed, stored = _items(document, _FAILED), _items(document, _STORED)
     code = _number(failed, _FAILURE_REASON) if failed else _number(stored, _WARNING_REASON)
-    accepted = bool(stored) and not failed if failed or stored else status in (200, 202)
+    uids = {uid for item in stored for uid in item.get(_INSTANCE_UID, {}).get("Value", [])}
+    accepted = result.uid_as(sop_class) in uids and not failed
     word = UID(sop_class).name if code is None else f"reason 0x{code:04X}"
     return Answer(
         name=result.path.name,
