@@ -68,6 +68,11 @@ class Outcome:
         """The outcome as plain JSON values."""
         return asdict(self)
 
+    @property
+    def told(self) -> str:
+        """The reason for who reads the report: what an unexpected error says may quote a path."""
+        return self.reason.partition(": ")[0] if self.exit_code == _OURS else self.reason
+
 
 def analyze_with_sifdetect(config: AnalysisConfig) -> Analyze:
     """The analysis that the settings ask for."""

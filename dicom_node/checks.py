@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.config import Config, Destination
+from dicom_node.config import Config
 from dicom_node.durable import make_folder
 from dicom_node.guard import FolderLock
 from dicom_node.send import echo, unsupported_results
@@ -34,8 +34,8 @@ def check_all(config: Config) -> list[Check]:
     if not running:  # else the node itself holds them
         probes.append(("DICOM port", lambda: _check_port(config.dicom.bind, config.dicom.port)))
         probes.append(("HTTP port", lambda: _check_port(config.http.bind, config.http.port)))
-    for name, destination in sorted(config.destination.items()):
-        probes.append((f"destination {name}", _destination_probe(config, destination)))
+    for name in sorted(config.destination):
+        probes.append((f"destination {name}", _destination_probe(config, name)))
     return [_tried(name, probe) for name, probe in probes]
 
 
@@ -84,11 +84,17 @@ def _check_models() -> None:
         verify(bundle)
 
 
-def _destination_probe(config: Config, destination: Destination) -> Callable[[], None]:
+def _destination_probe(config: Config, name: str) -> Callable[[], None]:
+    destination, wanted = config.destination[name], config.objects_for(name)
+
     def probe() -> None:
         own_title, seconds = config.dicom.ae_title, config.send.timeout_seconds
         echo(destination, own_title=own_title, timeout_seconds=seconds)
-        missing = unsupported_results(destination, own_title=own_title, timeout_seconds=seconds)
+        if destination.url:
+            return
+        missing = unsupported_results(
+            destination, wanted, own_title=own_title, timeout_seconds=seconds
+        )
         if missing:
             raise NetworkError(
                 f"{destination.ae_title} answers, but takes no {', no '.join(missing)}",

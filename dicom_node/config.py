@@ -23,7 +23,8 @@ _AE_TITLE = r"(?=.*[^ ])[ -\[\]-~]{1,16}"  # PS3.5 6.2: AE, 16 characters, no ba
 _CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+)?"
 _DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _HOST = r"[A-Za-z0-9._:-]{1,253}"
-_OUTPUT = r"sr|seg|summary|data|pdf|gsps"
+_OUTPUT = r"sr|seg|summary|data|text|pdf|gsps"
+_URL = r"|https?://[!-~]{1,500}"
 
 
 def _text(default: str, pattern: str) -> Any:
@@ -96,6 +97,16 @@ class SendConfig:
     max_retry_seconds: float = _number(900.0, 0.1, 86400)
     give_up_hours: float = _number(72.0, 0, 24 * 366)
     timeout_seconds: float = _number(60.0, 1, 3600)
+    circuit_failures: int = _number(5, 1, 1000)
+    circuit_probe_seconds: float = _number(60.0, 0.1, 86400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitConfig:
+    """Storage commitment: where archives report to, and how long each of their answers may take."""
+
+    port: int = _number(11113, 0, 65535)
+    timeout_seconds: float = _number(3600.0, 1, 24 * 3600)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +126,28 @@ class LogConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """A storage SCP that gets the results. ``calling_ae_title`` empty: the node's own."""
+    """Who gets results, which, and how.
+
+    Attributes:
+        calling_ae_title: empty for the node's own.
+        objects: kinds of results; empty for ``analysis.outputs``.
+        sr_class: as what a measurement report goes; ``auto`` is the best that is accepted.
+        transfer_syntax: of what is not compressed already.
+        url: of a DICOMweb service, which gets the results by STOW-RS instead.
+        authorization: the Authorization header for ``url``.
+        commit: whether an object counts as delivered only once its storage is committed.
+    """
 
     host: str = _text("", _HOST)
     port: int = _number(104, 1, 65535)
     ae_title: str = _text("ANY-SCP", _AE_TITLE)
     calling_ae_title: str = _text("", rf"|{_AE_TITLE}")
+    objects: tuple[str, ...] = _texts((), _OUTPUT)
+    sr_class: str = _text("auto", r"auto|comprehensive-3d|comprehensive|enhanced")
+    transfer_syntax: str = _text("explicit", r"explicit|implicit|deflated")
+    url: str = _text("", _URL)
+    authorization: str = field(default="", repr=False, metadata={"pattern": r"[ -~]{0,4000}"})
+    commit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,11 +160,22 @@ class Config:
     study: StudyConfig = field(default_factory=StudyConfig)
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     send: SendConfig = field(default_factory=SendConfig)
+    commit: CommitConfig = field(default_factory=CommitConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
     log: LogConfig = field(default_factory=LogConfig)
     destination: dict[str, Destination] = field(
         default_factory=dict, metadata={"name": _DESTINATION_NAME}
     )
+
+    def objects_for(self, destination: str) -> tuple[str, ...]:
+        """The kinds of results that a destination gets."""
+        return self.destination[destination].objects or self.analysis.outputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The kinds of results that are made: those of the settings and of all destinations."""
+        asked = {kind for name in self.destination for kind in self.objects_for(name)}
+        return tuple(sorted(asked | set(self.analysis.outputs)))
 
 
 def default_folder(environment: Mapping[str, str]) -> Path:
@@ -235,5 +273,10 @@ def _check_whole(config: Config, where: str) -> None:
             f"study.quiet_seconds ({study.quiet_seconds})"
         )
     for name, destination in config.destination.items():
-        if not destination.host:
+        if not destination.host and not destination.url:
             raise ConfigurationError(f"{where}: destination.{name} has no host")
+        if destination.url and destination.commit:
+            raise ConfigurationError(
+                f"{where}: destination.{name} has a url and commit = true",
+                hint="DICOMweb has no storage commitment: give host and port instead of url",
+            )

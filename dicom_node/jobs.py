@@ -85,11 +85,8 @@ def retry(folder: Path, identifier: str) -> Report:
     with _client(folder) as client:
         if client is not None:
             _forget(client, uid, manifest_hash)
-        if marker is Marker.FAILED:
-            report.discard_results()
         if marker is not None:
-            report.forget_deliveries()
-        report.unmark()
+            report.start_over()
         if client is not None:
             _enqueue(client, uid, manifest_hash)
     return report

@@ -1,7 +1,7 @@
 """Compare the spool with the jobs, and start what is missing: the spool is right.
 
-This covers a kill between the sender's answer and the first job, a lost database, and a job that
-died.
+This covers a kill between the sender's answer and the first job, a lost database, a job that died,
+and studies that no job will ever clean away, such as those without an image.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dicom_node.intake import Kind
 from dicom_node.reports import Report, hash_of
 from dicom_node.spool import Spool, StudyFolder
 from dicom_node.stages import Stages
-from dicom_node.workflow import ACTIVE, DEAD, Workflows, job_id
+from dicom_node.workflow import ACTIVE, DEAD, Workflows, forget_ended, job_id
 
 
 def reconcile(spool: Spool, stages: Stages, workflows: Workflows) -> int:
@@ -21,6 +21,7 @@ def reconcile(spool: Spool, stages: Stages, workflows: Workflows) -> int:
         started += _close_if_open(study, workflows)
         for report in study.unfinished():
             started += _carry_on(study.study_instance_uid, report, stages, workflows)
+        stages.clean(study.study_instance_uid)
     if started:
         logs.info("reconciled", jobs=started)
     return started
@@ -43,11 +44,14 @@ def _carry_on(uid: str, report: Report, stages: Stages, workflows: Workflows) ->
     if status is None:
         workflows.infer(uid, report.manifest_hash)
         return 1
-    if status in DEAD:
-        stages.fail(uid, report.manifest_hash, f"Its job ended as {status}")
+    if status in DEAD and not stages.fail(uid, report.manifest_hash, f"Its job ended as {status}"):
         return 0
     if status in ACTIVE:
         return 0
+    if report.outcome is None:  # killed between starting over and the new job
+        forget_ended(uid, report.manifest_hash)
+        workflows.infer(uid, report.manifest_hash)
+        return 1
     return _send_what_is_left(uid, report, stages, workflows)
 
 

@@ -94,6 +94,11 @@ class Report:
         return read_json(self.folder / "results" / "outcome.json")
 
     @property
+    def failed(self) -> bool:
+        """Whether the analysis failed; what it then sends says no more than that."""
+        return (self.outcome or {}).get("state") == "failed"
+
+    @property
     def objects(self) -> list[Path]:
         """The DICOM objects to send, in a fixed order."""
         return sorted((self.folder / "results").rglob("*.dcm"))
@@ -135,6 +140,13 @@ class Report:
         """Start all deliveries afresh."""
         for path in self.folder.glob("deliveries/*.json"):
             path.unlink()
+
+    def start_over(self) -> None:
+        """Take the report up again: the analysis where it failed, and all deliveries."""
+        if self.failed or not self.objects:
+            self.discard_results()
+        self.forget_deliveries()
+        self.unmark()
 
     def _manifest(self) -> dict[str, Any]:
         document = read_json(self.folder / "manifest.json")

@@ -9,10 +9,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from dicom_node import logs
 from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
+from dicom_node.commit import CommitListener, Commitments
 from dicom_node.config import Config
 from dicom_node.desk import Arrival
 from dicom_node.durable import make_folder, write_json
@@ -52,7 +54,7 @@ def serve(
     """
     logs.log_thread_failures()
     warnings.simplefilter("ignore")  # pydicom's quote the values that they complain about
-    node = Node(config, analyze=analyze or analyze_with_sifdetect(config.analysis), now=now)
+    node = Node(config, analyze=analyze or _analysis(config), now=now)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -63,6 +65,10 @@ def serve(
     finally:
         node.stop()
     logs.info("stopped")
+
+
+def _analysis(config: Config) -> Analyze:
+    return analyze_with_sifdetect(replace(config.analysis, outputs=config.outputs))
 
 
 class Node:
@@ -85,6 +91,7 @@ class Node:
             arrived=self._arrived,
         )
         self._health = Health(config.http, self.obstacles)
+        self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
         self._changed: set[str] = set()
         self._changed_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -98,6 +105,7 @@ class Node:
         self._workflows = workflows
         reconcile(self._spool, self._stages, workflows)
         port = self._receiver.start()
+        commit_port = self._commit.start() if self._commits() else None
         http_port = self._health.start() if self._config.http.enabled else None
         for target in (self._tick, self._maintain):
             threading.Thread(target=target, daemon=True, name=target.__name__).start()
@@ -106,6 +114,7 @@ class Node:
             "bind": self._config.dicom.bind,
             "port": port,
             "http_port": http_port,
+            "commit_port": commit_port,
             "pid": os.getpid(),
             "executor": self._executor,
             "folder": str(self._folder),
@@ -121,6 +130,7 @@ class Node:
         self._stopping.set()
         if self._receiver.is_listening:
             self._receiver.stop()
+        self._commit.stop()
         self._health.stop()
         self._analyst.stop()
         if self._workflows is not None:
@@ -149,6 +159,13 @@ class Node:
                 f"The data folder {self._folder} cannot be used: {error.strerror}",
                 hint="Set storage.folder to a folder that can be written",
             ) from error
+
+    def _commits(self) -> bool:
+        return any(one.commit for one in self._config.destination.values())
+
+    def _hurry(self, destination: str) -> None:
+        if self._workflows is not None:
+            self._workflows.hurry(destination)
 
     def _arrived(self, arrival: Arrival) -> None:
         if arrival.kind is not Kind.RETURNED:

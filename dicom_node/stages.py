@@ -13,15 +13,16 @@ from typing import Any, Protocol
 
 from dicom_node import logs
 from dicom_node.analysis import Outcome
-from dicom_node.config import Config, Destination, retry_delay_seconds
+from dicom_node.config import Config
+from dicom_node.delivery import Courier, told
+from dicom_node.failed import write_failure_report
 from dicom_node.intake import Kind
 from dicom_node.reports import Marker, Report, open_report, report_of
-from dicom_node.send import Answer, send
 from dicom_node.spool import Spool
-from sifdetect.errors import NetworkError
 
 _TO_RETRY = (Marker.FAILED, Marker.UNDELIVERED)
-"""What `sifnode retry` may still be asked for; it needs the images."""
+"""What `sifnode retry` may still be asked for, of a study's last report; it needs the images."""
+_HELD = ("images", "others", "returned", "conflicts")
 _REPLACEABLE = (None, Marker.SENT, Marker.UNDELIVERED)
 
 
@@ -39,10 +40,12 @@ class Closed:
     Attributes:
         manifest_hash: names the report; empty where the study holds no image.
         due: whether there is something to analyse or to send.
+        fresh: whether the analysis is still to be done, whatever earlier jobs of that name say.
     """
 
     manifest_hash: str
     due: bool
+    fresh: bool = False
 
 
 class Stages:
@@ -55,6 +58,7 @@ class Stages:
         self._spool = spool
         self._analyse = analyse
         self._now = now
+        self._courier = Courier(config, spool.folder, now)
 
     def close(self, study_instance_uid: str) -> Closed:
         """Say which images the report on a study rests on."""
@@ -63,6 +67,8 @@ class Stages:
         if not names:
             return Closed(manifest_hash="", due=False)
         report = open_report(study.path, names)
+        if report.marker is Marker.FAILED:  # sent again, so somebody still wants an answer
+            report.start_over()
         if report.marker is None and _is_remainder(report, study.reports()):
             report.mark(
                 Marker.WITHHELD,
@@ -72,7 +78,8 @@ class Stages:
         due = report.marker is None
         event = "study closed" if due else "study unchanged"
         logs.info(event, study=study_instance_uid, report=report.manifest_hash, images=len(names))
-        return Closed(manifest_hash=report.manifest_hash, due=due)
+        fresh = due and report.outcome is None
+        return Closed(manifest_hash=report.manifest_hash, due=due, fresh=fresh)
 
     def analyse(self, study_instance_uid: str, manifest_hash: str) -> bool:
         """Make the results, unless they are there; returns whether there are objects to send.
@@ -86,6 +93,8 @@ class Stages:
         if report.outcome is None:
             work = report.begin_results()
             outcome = self._analyse(report.images, work)
+            if not any(work.rglob("*.dcm")):
+                write_failure_report(report.images, work, outcome.told)
             report.finish_results(work, outcome.as_document())
             logs.info(
                 "study analysed",
@@ -105,29 +114,13 @@ class Stages:
         0 means that there is none: all is accepted, or too old, or there is a newer report.
         """
         report = self.report(study_instance_uid, manifest_hash)
-        peer = self._config.destination.get(destination)
-        if peer is None or self._is_over(study_instance_uid, report):
+        if destination not in self._config.destination or self._is_over(study_instance_uid, report):
             return 0.0
-        known = report.delivery(destination) or {"first_attempt_at": self._now(), "attempts": 0}
-        answers = dict(known.get("objects", {}))
-        left = [path for path in report.objects if not _is_accepted(answers.get(path.name))]
-        error, fresh = self._send(peer, left) if left else ("", [])
-        answers |= {answer.name: _as_document(answer) for answer in fresh}
-        delivered = all(_is_accepted(answers.get(path.name)) for path in report.objects)
-        too_old = self._now() - known["first_attempt_at"] >= self._config.send.give_up_hours * 3600
-        document = known | {
-            "destination": destination,
-            "attempts": known["attempts"] + 1,
-            "last_attempt_at": self._now(),
-            "objects": answers,
-            "error": error,
-            "state": "delivered" if delivered else "given up" if too_old else "waiting",
-        }
+        before = report.delivery(destination)
+        document, delay = self._courier.attempt(report, destination)
         report.record_delivery(destination, document)
-        _log_delivery(study_instance_uid, document, fresh)
-        if delivered or too_old:
-            return 0.0
-        return retry_delay_seconds(self._config.send, known["attempts"])
+        _log_delivery(study_instance_uid, document, told(before, document))
+        return delay
 
     def destinations(self) -> list[str]:
         """Who gets the results."""
@@ -147,23 +140,49 @@ class Stages:
         if any(state not in ("delivered", "given up") for state in states.values()):
             return report.marker is not None
         given_up = sorted(name for name, state in states.items() if state == "given up")
-        marker = Marker.UNDELIVERED if given_up else Marker.SENT
-        report.mark(marker, destinations=sorted(states), given_up=given_up)
+        ended = Marker.FAILED if report.failed else Marker.SENT
+        marker = Marker.UNDELIVERED if given_up else ended
+        reason = {"reason": (report.outcome or {}).get("reason", "")} if report.failed else {}
+        report.mark(marker, destinations=sorted(states), given_up=given_up, **reason)
         return True
 
-    def clean(self, study_instance_uid: str, manifest_hash: str) -> None:
-        """Remove the instances that a finished report rests on; the report itself stays."""
-        report = self.report(study_instance_uid, manifest_hash)
-        study = self._spool.study(study_instance_uid)
-        needed = any(one.marker in (None, *_TO_RETRY) for one in study.reports())
-        if report.marker in (Marker.SENT, Marker.SUPERSEDED) and not needed:
-            self._spool.remove_instances(study, report.image_names)
-            logs.info("instances removed", study=study_instance_uid, report=manifest_hash)
+    def clean(self, study_instance_uid: str) -> bool:
+        """Remove a study's instances once nothing needs them; returns whether any were removed.
 
-    def fail(self, study_instance_uid: str, manifest_hash: str, reason: str) -> None:
-        """End a report whose job is dead, so that it is seen and can be retried."""
-        self.report(study_instance_uid, manifest_hash).mark(Marker.FAILED, reason=reason)
-        logs.error("report failed", study=study_instance_uid, report=manifest_hash)
+        Reports stay. Nothing needs what came ``storage.keep_hours`` ago to a study whose reports
+        have all ended, the last of them not in a way that ``sifnode retry`` could still mend.
+        """
+        study = self._spool.study(study_instance_uid)
+        held = [path for kind in _HELD for path in (study.path / kind).glob("*.dcm")]
+        reports = study.reports() if held else []
+        whole = [one for one in reports if one.marker is not Marker.WITHHELD]
+        if any(one.marker is None for one in reports) or (whole and whole[-1].marker in _TO_RETRY):
+            return False
+        ended = [float(one.closing().get("at", 0)) for one in reports]
+        known = {name for one in reports for name in one.image_names}
+        waiting = any(name not in known for name in study.names(Kind.IMAGE))
+        last = max([*ended, *(path.stat().st_mtime for path in held)], default=0.0)
+        if not held or waiting or self._now() - last < self._config.storage.keep_hours * 3600:
+            return False
+        self._spool.remove_instances(study, sorted(known))
+        logs.info("instances removed", study=study_instance_uid, instances=len(held))
+        return True
+
+    def fail(self, study_instance_uid: str, manifest_hash: str, reason: str) -> bool:
+        """End a report whose job is dead; returns whether there is something to send of it.
+
+        What was made is still sent; where nothing was, a text report says so.
+        """
+        report = self.report(study_instance_uid, manifest_hash)
+        if report.outcome is None:
+            work = report.begin_results()
+            write_failure_report(report.images, work, "The analysis was given up")
+            document = Outcome(state="failed", reason=reason, exit_code=1).as_document()
+            report.finish_results(work, document)
+            logs.error("report failed", study=study_instance_uid, report=manifest_hash)
+        if not report.objects:
+            report.mark(Marker.FAILED, reason=reason)
+        return bool(report.objects)
 
     def report(self, study_instance_uid: str, manifest_hash: str) -> Report:
         """The report of that hash on that study."""
@@ -179,20 +198,6 @@ class Stages:
             return True
         return False
 
-    def _send(self, peer: Destination, files: list[Path]) -> tuple[str, list[Answer]]:
-        try:
-            answers = send(
-                peer,
-                files,
-                own_title=self._config.dicom.ae_title,
-                timeout_seconds=self._config.send.timeout_seconds,
-            )
-        except NetworkError as error:
-            return error.reason, []
-        except Exception as error:  # noqa: BLE001  # a broken chain of attempts would lose the report
-            return f"Sending failed with {type(error).__name__}", []
-        return "", answers
-
 
 def _is_remainder(report: Report, reports: list[Report]) -> bool:
     """Whether images of an earlier report are gone, so that this one would rest on the rest."""
@@ -204,24 +209,7 @@ def _is_remainder(report: Report, reports: list[Report]) -> bool:
     return bool(earlier) and not earlier[-1].identities <= report.identities
 
 
-def _open(reports: list[Report]) -> bool:
-    return any(report.marker is None for report in reports)
-
-
-def _is_accepted(answer: dict[str, Any] | None) -> bool:
-    return answer is not None and bool(answer["accepted"])
-
-
-def _as_document(answer: Answer) -> dict[str, Any]:
-    return {
-        "word": answer.word,
-        "accepted": answer.accepted,
-        "status": answer.status,
-        "reason": answer.reason,
-    }
-
-
-def _log_delivery(study: str, document: dict[str, Any], fresh: list[Answer]) -> None:
+def _log_delivery(study: str, document: dict[str, Any], objects: str) -> None:
     log = logs.info if document["state"] == "delivered" else logs.warning
     log(
         "delivery",
@@ -229,6 +217,6 @@ def _log_delivery(study: str, document: dict[str, Any], fresh: list[Answer]) -> 
         destination=document["destination"],
         state=document["state"],
         attempts=document["attempts"],
-        objects=", ".join(str(answer) for answer in fresh),
+        objects=objects,
         error=document["error"],
     )

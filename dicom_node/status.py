@@ -51,16 +51,17 @@ def as_lines(status: dict[str, Any]) -> list[str]:
 
 def sentence_of(delivery: dict[str, Any]) -> str:
     """One delivery in words, such as "SEG accepted, SR refused 0x0122 by PACS1"."""
-    answers = [
-        f"{one['word']} accepted"
-        if one["accepted"]
-        else f"{one['word']} refused {one['status'] or '(' + one['reason'] + ')'}"
-        for _, one in sorted(delivery["objects"].items())
-    ]
+    answers = [_said(one) for _, one in sorted(delivery["objects"].items())]
     told = ", ".join(answers) + f" by {delivery['destination']}" if answers else ""
     trouble = f"{delivery['destination']}: {delivery['error']}" if delivery["error"] else ""
     end = f" ({delivery['state']}, attempts: {delivery['attempts']})"
     return "; ".join(filter(None, [told, trouble])) + end
+
+
+def _said(one: dict[str, Any]) -> str:
+    if one["accepted"]:
+        return f"{one['word']} {'committed' if one.get('committed') else 'accepted'}"
+    return f"{one['word']} refused {one['status'] or '(' + one['reason'] + ')'}"
 
 
 def _study(study: StudyFolder) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """The stages as short durable workflows on named queues: close → infer → send → cleanup.
 
 A job's name is ``stage:StudyInstanceUID:manifest-hash``; doing it again under the same name is no
-second job. Storage commitment would come between send and cleanup, as one more stage that ``send``
-starts once a destination has accepted everything.
+second job. Storage commitment is part of ``send``: a chain of attempts ends when all is committed.
 """
 
 from __future__ import annotations
@@ -118,6 +117,15 @@ class Workflows:
         )
         self._enqueue_send(study_instance_uid, manifest_hash, destination, attempt=tried)
 
+    def hurry(self, destination: str) -> None:
+        """Have the attempts that wait for a destination made now."""
+        waiting = DBOS.list_workflows(
+            status="DELAYED", queue_name="send", load_input=False, load_output=False
+        )
+        for row in waiting:
+            if row.queue_partition_key == destination:
+                DBOS.set_workflow_delay(row.workflow_id, delay_seconds=0)
+
     def _define(self) -> None:
         """Register the workflows; they are functions, because the debouncer takes no methods."""
         stages, started = self._stages, self._started
@@ -126,6 +134,8 @@ class Workflows:
         def close(uid: str) -> None:
             with started() as job:
                 closed = DBOS.run_step({"name": "close"}, lambda: asdict(stages.close(uid)))
+                if closed["fresh"]:
+                    DBOS.run_step(_START_OVER, forget_ended, uid, closed["manifest_hash"])
                 if closed["due"]:
                     self.infer(uid, closed["manifest_hash"])
                 elif closed["manifest_hash"]:
@@ -153,7 +163,7 @@ class Workflows:
         @DBOS.workflow(name="cleanup")
         def cleanup(uid: str, manifest_hash: str) -> None:
             with started():
-                DBOS.run_step({"name": "clean"}, stages.clean, uid, manifest_hash)
+                DBOS.run_step({"name": "clean"}, stages.clean, uid)
                 DBOS.run_step({"name": "forget"}, _forget, uid, manifest_hash)
 
         self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
@@ -195,14 +205,15 @@ class Workflows:
 
     def _hurry(self, uid: str, manifest_hash: str, destination: str) -> None:
         """A destination that answers again gets at once what waits for it."""
-        if not self._stages.is_delivered(uid, manifest_hash, destination):
-            return
-        waiting = DBOS.list_workflows(
-            status="DELAYED", queue_name="send", load_input=False, load_output=False
-        )
-        for row in waiting:
-            if row.queue_partition_key == destination:
-                DBOS.set_workflow_delay(row.workflow_id, delay_seconds=0)
+        if self._stages.is_delivered(uid, manifest_hash, destination):
+            self.hurry(destination)
+
+
+def forget_ended(uid: str, manifest_hash: str) -> None:
+    """Remove the jobs of a report that is begun anew: a job of the same name would be none."""
+    names = [job_id(stage, uid, manifest_hash) for stage in ("infer", "send", "cleanup")]
+    rows = DBOS.list_workflows(workflow_id_prefix=names, load_input=False, load_output=False)
+    DBOS.delete_workflows([row.workflow_id for row in rows if str(row.status) not in ACTIVE])
 
 
 def _forget(uid: str, manifest_hash: str) -> None:
@@ -228,6 +239,7 @@ def _engine_settings(config: Config, executor: str) -> DBOSConfig:
     )
 
 
+_START_OVER = StepOptions(name="start over")
 _ANALYSE = StepOptions(
     name="analyse",
     retries_allowed=True,

@@ -209,7 +209,7 @@ def _analyzed(
         try:
             analysis = analyze(one)
         except InputError as error:
-            if one.dicom is not None and "sr" in outputs:
+            if one.dicom is not None and {"sr", "text"} & set(outputs):
                 report = encode_text_report(None, one.dicom, failure=str(error))
                 report.save_as(draft / "sr.dcm", enforce_file_format=True)
             return Analyzed(None, folder, _names(draft, folder), error)

@@ -25,6 +25,7 @@ from tests.ports import free_port
 
 SEG, TEXT_SR, SUMMARY = (RESULTS[name][0] for name in ("seg", "sr", "summary"))
 REFUSED_CLASS, OUT_OF_RESOURCES, COERCED = 0x0122, 0xA700, 0xB000
+WANTED = ("sr", "seg", "summary")
 HOUR = 3600.0
 
 
@@ -84,9 +85,11 @@ def test_a_destination_is_asked_what_it_takes(tmp_path: Path) -> None:
     port, picky = free_port(), free_port()
     with world.pacs(tmp_path, port):
         echo(peer(port), own_title="SIFDETECT", timeout_seconds=5)
-        assert unsupported_results(peer(port), own_title="SIFDETECT", timeout_seconds=5) == []
+        assert (
+            unsupported_results(peer(port), WANTED, own_title="SIFDETECT", timeout_seconds=5) == []
+        )
     with world.choosy_pacs(picky, {}, without=SEG):
-        missing = unsupported_results(peer(picky), own_title="SIFDETECT", timeout_seconds=5)
+        missing = unsupported_results(peer(picky), WANTED, own_title="SIFDETECT", timeout_seconds=5)
     assert missing == ["SEG"]
 
 

@@ -161,6 +161,23 @@ def test_an_analysis_that_fails_is_told_and_does_not_stop_the_node(
     assert expected in told["reports"][0]["reason"]
 
 
+def test_a_failed_study_is_told_and_taken_up_again_when_it_comes_again(tmp_path: Path) -> None:
+    """The archive gets a text report; the same images, sent again, are analysed and reported."""
+    study, port = world.study(1, StudyDescription="flaky"), free_port()
+    uid = str(study[0].StudyInstanceUID)
+    with (
+        world.pacs(tmp_path / "pacs", port) as pacs,
+        world.node(tmp_path, destinations={"PACS1": port}) as node,
+    ):
+        world.push(study, node.port)
+        node.wait_for(uid, "failed")
+        assert set(world.received(pacs)) == {"SR"}
+        world.push(study, node.port)
+        told = node.wait_for(uid, "sent")
+        assert len(list(pacs.iterdir())) == 4
+    assert [one["outcome"] for one in told["reports"]] == ["reported"]
+
+
 def test_an_analysis_that_hangs_is_stopped(tmp_path: Path) -> None:
     """After its time the process is ended and the study marked as failed."""
     study = world.study(1, StudyDescription="hang")

@@ -15,7 +15,7 @@ from sifdetect.dicom.summary import encode_summary
 from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.study import Analysis
 
-KINDS = ("sr", "seg", "summary", "data", "pdf", "gsps")
+KINDS = ("sr", "seg", "summary", "data", "text", "pdf", "gsps")
 
 
 def encode_results(
@@ -23,7 +23,8 @@ def encode_results(
 ) -> dict[str, Dataset]:
     """The objects that ``wanted`` (of ``KINDS``) asks for, as far as the findings call for them.
 
-    Segmentations, the data report and presentation states exist only where a finding has voxels.
+    Without a fracture the report ``sr`` is a text report, and ``text`` adds none. Segmentations,
+    the data report and presentation states exist only where a finding has voxels.
     """
     findings, labels = analysis.findings, analysis.labels
     by_uid = {series.source.series_instance_uid: series for series in study.series}
@@ -40,6 +41,8 @@ def encode_results(
             if findings.fractures
             else encode_text_report(findings, study)
         )
+    if "text" in wanted and (findings.fractures or "sr" not in wanted):
+        made["text.dcm"] = encode_text_report(findings, study)
     if "data" in wanted and marked:
         made["sr-data.dcm"] = encode_data_sr(findings, labels, study)
     if "summary" in wanted:
