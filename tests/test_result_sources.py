@@ -41,7 +41,7 @@ def _objects(about: SeriesHeader = PATIENT, modality: Modality = Modality.CT) ->
 
 
 def _made(case: Case) -> dict[str, Dataset]:
-    made = encode_results(Analysis(case.findings, case.labels), case.study, KINDS)
+    made = encode_results(Analysis(case.findings, case.labels), case.study, set(KINDS) - {"text"})
     return {name: _stored(dataset) for name, dataset in made.items()}
 
 
@@ -54,7 +54,9 @@ def _stored(dataset: Dataset) -> Dataset:
 
 def _bytes(case: Case) -> list[bytes]:
     streams = []
-    for dataset in encode_results(Analysis(case.findings, case.labels), case.study, KINDS).values():
+    for dataset in encode_results(
+        Analysis(case.findings, case.labels), case.study, set(KINDS) - {"text"}
+    ).values():
         streams.append(BytesIO())
         dataset.save_as(streams[-1], enforce_file_format=True)
     return [stream.getvalue() for stream in streams]
