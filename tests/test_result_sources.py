@@ -110,7 +110,7 @@ def test_each_bundle_contributed_with_its_checksum() -> None:
     bundles = bilateral().findings.algorithm.bundles
     for name, dataset in _objects().items():
         items = dataset.ContributingEquipmentSequence
-        told = {item.ManufacturerModelName: item.DeviceSerialNumber for item in items}
+        told = {item.get("ManufacturerModelName"): item.get("DeviceSerialNumber") for item in items}
         assert {key: told.get(key) for key in bundles} == bundles, name
         assert len({item.DeviceUID for item in items if "DeviceUID" in item}) == len(bundles)
 
