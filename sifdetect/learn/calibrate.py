@@ -29,6 +29,9 @@ SPECIFICITY = 0.95
 """Share of cases without a fracture in which none may be stated, on the calibration set."""
 LINE_MM3, EDEMA_MM3 = 80.0, 2000.0
 """Labelled volume from which a rendered case counts as fractured."""
+LEAST_DICE = 0.2
+"""A lesion that no threshold outlines better than this keeps 0.5. Its best threshold is a low one,
+at which half a millilitre that looks like a mass would take the edema from a fracture."""
 THRESHOLDS = np.linspace(0.2, 0.9, 15)
 """From which the threshold of each lesion is chosen."""
 LOOKED_AT = 0.99
@@ -97,7 +100,7 @@ def fitted(spec: BundleSpec, network: Network, pool: Pool) -> BundleSpec:
 
 def _threshold(counts: VoxelCounts, number: int, temperature: float) -> float:
     dice = counts.dice(number, temperature, THRESHOLDS)
-    return round(float(THRESHOLDS[int(np.argmax(dice))]), 2) if max(dice) > 0 else 0.5
+    return round(float(THRESHOLDS[int(np.argmax(dice))]), 2) if max(dice) >= LEAST_DICE else 0.5
 
 
 def study_score(sample: Rendered, spec: BundleSpec, network: Network) -> float:
