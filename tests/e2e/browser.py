@@ -144,8 +144,9 @@ class Viewing:
         return found
 
     def orientation(self) -> str:
-        """Letter of the patient's side at the left edge of the viewport, as "R"."""
-        return self._page.locator(".left-mid").first.inner_text().strip()
+        """Letter of the patient's side at the left edge, as "R"; empty where none is drawn."""
+        marker = self._page.locator(".left-mid")
+        return marker.first.inner_text().strip() if marker.count() else ""
 
     def keep(self, name: str) -> None:
         """Write the page as a picture below ``out/viewer``."""
