@@ -65,6 +65,8 @@ class BundleSpec:
 
     Attributes:
         channels: feature maps by depth of the U-Net; every step after the first halves the grid.
+        refined: it convolves twice on the grids between (``networks.RefinedUNet``).
+        mirrored: it is asked twice, also with left and right exchanged, and the mean is its answer.
         inputs, outputs: name of each channel.
         low_mm, high_mm: corners of the region's box in the sacral frame; None for a localizer.
         threshold, temperature: by lesion, in the order of LesionBit's bits.
@@ -80,6 +82,8 @@ class BundleSpec:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     channels: tuple[int, ...] = (24, 48, 96, 160)
+    refined: bool = False
+    mirrored: bool = False
     low_mm: tuple[float, float, float] | None = None
     high_mm: tuple[float, float, float] | None = None
     threshold: tuple[float, ...] = ()
@@ -137,6 +141,7 @@ def region_spec(modality: Modality) -> BundleSpec:
         intensity=_RULE[modality],
         inputs=(*images, "x_100mm", "y_100mm", "z_100mm"),
         outputs=(*_names(RegionClass), *_names(LesionBit), "level"),
+        mirrored=True,
         low_mm=(-84.0, -66.0, -102.0),
         high_mm=(84.0, 66.0, 66.0),
         threshold=(0.5,) * len(LesionBit),
@@ -243,6 +248,8 @@ def spec_to_json(spec: BundleSpec) -> dict[str, Any]:
         "inputs": list(spec.inputs),
         "outputs": list(spec.outputs),
         "channels": list(spec.channels),
+        "refined": spec.refined,
+        "mirrored": spec.mirrored,
         "box_mm": None if spec.low_mm is None else [list(spec.low_mm), list(spec.high_mm or ())],
         "threshold": list(spec.threshold),
         "temperature": list(spec.temperature),
@@ -272,6 +279,8 @@ def spec_from_json(document: dict[str, Any]) -> BundleSpec:
         inputs=tuple(document["inputs"]),
         outputs=tuple(document["outputs"]),
         channels=tuple(int(n) for n in document["channels"]),
+        refined=bool(document.get("refined", False)),
+        mirrored=bool(document.get("mirrored", False)),
         low_mm=None if low is None else (float(low[0]), float(low[1]), float(low[2])),
         high_mm=None if high is None else (float(high[0]), float(high[1]), float(high[2])),
         threshold=tuple(float(x) for x in document["threshold"]),

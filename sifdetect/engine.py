@@ -90,12 +90,34 @@ class Models:
             folder = self.folder / name
             spec = verify(folder)
             network = load_network(folder, spec, engine=self.engine, device=self.device)
-            self._loaded[name] = Bundle(spec, network)
+            self._loaded[name] = Bundle(spec, as_used(network, spec))
         return self._loaded[name]
 
 
+def as_used(network: Network, spec: BundleSpec) -> Network:
+    """The network as its bundle is used: where the spec says ``mirrored``, the mean of its answers
+    to the box and to the box with left and right exchanged.
+
+    No output of a region network has a side of its own, so that both answers speak of the same
+    voxels; what is left of a preference for one side is averaged away.
+    """
+    if not spec.mirrored:
+        return network
+    across = spec.inputs.index("x_100mm")
+
+    def run(channels: FloatImage) -> NDArray[np.float32]:
+        exchanged = channels[:, ::-1].copy()
+        exchanged[across] *= -1.0
+        answer = network(channels)
+        answer += network(exchanged)[:, ::-1]
+        answer *= 0.5
+        return answer
+
+    return run
+
+
 def load_network(folder: Path, spec: BundleSpec, *, engine: Engine, device: str = "cpu") -> Network:
-    """The network in a bundle's folder, its checksums unread.
+    """The network in a bundle's folder, its checksums unread; see ``as_used``.
 
     Raises:
         ModelError: the engine cannot load the file.
@@ -107,9 +129,18 @@ def load_network(folder: Path, spec: BundleSpec, *, engine: Engine, device: str 
 
 def build_unet(spec: BundleSpec) -> Any:
     """The untrained torch module of a spec: a U-Net whose first convolution halves the grid."""
+    if spec.refined:
+        from sifdetect.networks import RefinedUNet  # noqa: PLC0415  # slow to import
+
+        return RefinedUNet(**unet_arguments(spec))
     from monai.networks.nets.unet import UNet  # noqa: PLC0415  # slow to import, and only torch needs it
 
     return UNet(**unet_arguments(spec))
+
+
+def network_target(spec: BundleSpec) -> str:
+    """The class of a spec's network, as a bundle's config names it."""
+    return "sifdetect.networks.RefinedUNet" if spec.refined else "UNet"
 
 
 def unet_arguments(spec: BundleSpec) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from sifdetect.bundle import read_spec, verify
 from sifdetect.cli import main
-from sifdetect.engine import Engine, load_network
+from sifdetect.engine import Engine, as_used, load_network
 from sifdetect.errors import UsageError
 from sifdetect.learn.before_after import (
     Verdict,
@@ -61,7 +61,9 @@ def test_ten_cases_are_enough_and_the_run_can_be_released(
     release = ["model", "release", str(out / "train.yaml"), "-o", str(tmp_path / "new")]
     assert main([*release, "--calibration", str(pool)]) == 0
     spec = verify(tmp_path / "new" / "region_ct")
-    network = load_network(tmp_path / "new" / "region_ct", spec, engine=Engine.OPENVINO)
+    network = as_used(
+        load_network(tmp_path / "new" / "region_ct", spec, engine=Engine.OPENVINO), spec
+    )
     again = [scores_of(load(pool / name), spec, network)["sacral_ala"] for name in said["held_out"]]
     assert np.mean(again) == pytest.approx(ala["after"]["value"], abs=0.005)
     card = (tmp_path / "new/region_ct/docs/README.md").read_text()

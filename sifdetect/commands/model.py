@@ -1,4 +1,4 @@
-"""``sifdetect model``: bundles listed, verified, exported, described, released."""
+"""``sifdetect model``: bundles listed, verified, exported, described, released, calibrated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sifdetect.commands.options import add_common, add_verbosity, pair
 if TYPE_CHECKING:
     from sifdetect.bundle import BundleSpec
 
-HELP = "list, verify, export, describe or release bundles"
+HELP = "list, verify, export, describe, release or calibrate bundles"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
                 help="figures to keep and show: an evaluation.json",
             )
     _add_release(actions.add_parser("release", help="make a bundle from a training run"))
+    _add_calibrate(actions.add_parser("calibrate", help="calibrate a region network anew"))
 
 
 def _add_release(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,20 @@ def _add_release(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     add_verbosity(parser)
+
+
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=run_calibrate)
+    parser.add_argument("name", metavar="NAME", help="a region network, such as region_ct")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="POOL",
+        required=True,
+        help="samples that were not trained on",
+    )
+    parser.add_argument("-o", "--out", type=Path, help="folder to write to (default: there)")
+    add_common(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -90,6 +105,18 @@ def run_release(options: argparse.Namespace) -> int:
     calibration = None if options.calibration is None else Pool(options.calibration)
     spec = release.release(config, options.out, calibration=calibration, notes=options.notes)
     _say(spec, options)
+    return 0
+
+
+def run_calibrate(options: argparse.Namespace) -> int:
+    """Calibrate a bundle anew, its weights as they are; the exit code."""
+    from sifdetect import app  # noqa: PLC0415  # heavy; --help must not wait for it
+    from sifdetect.learn import release  # noqa: PLC0415  # heavy; needs torch and MONAI
+    from sifdetect.learn.dataset import Pool  # noqa: PLC0415  # heavy
+
+    folder: Path = options.models or app.default_models()
+    out: Path = options.out or folder
+    _say(release.recalibrate(folder / options.name, out, Pool(options.calibration)), options)
     return 0
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from sifdetect.anatomy import LesionBit, LocalizerClass, Modality, RegionClass
-from sifdetect.bundle import BundleSpec, Task, normalised, verify
-from sifdetect.engine import Engine, Network, load_network
+from sifdetect.bundle import BundleSpec, Task, normalised, read_spec, verify
+from sifdetect.engine import Engine, Network, as_used, load_network
 from sifdetect.errors import ConfigurationError
 from sifdetect.learn.augment import known_of
 from sifdetect.learn.config import TrainConfig
@@ -43,7 +43,8 @@ def write_before_after(config: TrainConfig, held_out: Sequence[Path], out: Path)
     Writes ``report.json`` and ``report.md`` to ``out``.
     """
     spec = config.spec
-    before = load_network(Path(config.start), spec, engine=Engine.TORCH)
+    plain = read_spec(Path(config.start))
+    before = as_used(load_network(Path(config.start), plain, engine=Engine.TORCH), plain)
     after = trained_network(config, read_checkpoint(Path(config.out)))
     scores = [[scores_of(load(path), spec, one) for path in held_out] for one in (before, after)]
     document = compared(*scores)
@@ -67,7 +68,7 @@ def write_scores(bundle: Path, pool: Path, out: Path) -> Document:
         ConfigurationError: the pool is empty. ModelError: the bundle cannot be read.
     """
     spec = verify(bundle)
-    network = load_network(bundle, spec, engine=Engine.TORCH)
+    network = as_used(load_network(bundle, spec, engine=Engine.TORCH), spec)
     names = Pool(pool).names()
     if not names:
         raise ConfigurationError(f"The pool {pool} holds no sample", hint="Name another one")

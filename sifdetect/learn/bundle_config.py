@@ -15,7 +15,7 @@ import numpy as np
 
 from sifdetect.anatomy import LesionBit, LocalizerClass, Modality, RegionClass
 from sifdetect.bundle import OUT_OF_VIEW, BundleSpec, Task, ct_hu, spec_to_json
-from sifdetect.engine import unet_arguments
+from sifdetect.engine import network_target, unet_arguments
 
 Config = dict[str, Any]
 
@@ -85,12 +85,12 @@ def inference(spec: BundleSpec) -> Config:
         "output_dir": "$os.path.join(@dataset_dir, 'eval')",
         "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')",
         "datalist": _datalist(spec),
-        "network_def": {"_target_": "UNet", **unet_arguments(spec)},
+        "network_def": {"_target_": network_target(spec), **unet_arguments(spec)},
         "network": "$@network_def.to(@device)",
         "preprocessing": {"_target_": "Compose", "transforms": transforms},
         "dataset": {"_target_": "Dataset", "data": "@datalist", "transform": "@preprocessing"},
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1},
-        "inferer": {"_target_": "SimpleInferer"},
+        "inferer": _inferer(spec),
         **({} if localizer else _region_constants(spec)),
         "postprocessing": {
             "_target_": "Compose",
@@ -109,6 +109,13 @@ def inference(spec: BundleSpec) -> Config:
         },
         "run": ["$@checkpointloader(@evaluator)", "$@evaluator.run()"],
     }
+
+
+def _inferer(spec: BundleSpec) -> Config:
+    if not spec.mirrored:
+        return {"_target_": "SimpleInferer"}
+    across = spec.inputs.index("x_100mm")
+    return {"_target_": "sifdetect.networks.MirrorInferer", "across": across}
 
 
 def _format(spec: BundleSpec) -> str:

@@ -31,7 +31,7 @@ def training(spec: BundleSpec) -> Config:
         "precision": "auto",
     }
     return {
-        "imports": ["$import sys", "$from sifdetect.learn import ranks"],
+        "imports": ["$import sys", "$import sifdetect.learn.ranks as ranks"],
         "bundle_root": _ROOT,
         "dataset_dir": ".",
         "output_dir": "run",

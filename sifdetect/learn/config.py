@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ class TrainConfig:
         pool, out: folders of the samples and of the run.
         start: folder of a bundle whose network and weights the training begins with; empty for a
             network as designed with random weights.
+        refined: convolve twice on the grids between; a plain network to start from is deepened,
+            and answers at first as it did.
         mix, share: a second pool, and how often a sample is drawn from it, 0–1.
         exclude: files of ``pool`` that are neither trained nor validated on.
         held_out: so many of the first samples of ``pool`` (after ``exclude``) are not trained on;
@@ -56,6 +58,7 @@ class TrainConfig:
     precision: str = "auto"
     held_out: int = 40
     start: str = ""
+    refined: bool = False
     device: str = "auto"
     validate_every: int = 500
     patience: int = 10
@@ -73,7 +76,8 @@ class TrainConfig:
         """
         task, modality = Task(self.task), Modality(self.modality)
         if not self.start:
-            return region_spec(modality) if task is Task.REGION else localizer_spec(modality)
+            plain = region_spec(modality) if task is Task.REGION else localizer_spec(modality)
+            return replace(plain, refined=self.refined)
         try:
             spec = read_spec(Path(self.start))
         except ModelError as error:
@@ -82,7 +86,7 @@ class TrainConfig:
             raise _no_start(
                 self.start, f"it is a {spec.name}, not a {self.task} for {modality.value}"
             )
-        return spec
+        return replace(spec, refined=spec.refined or self.refined)
 
     def torch_device(self, local_rank: int = 0) -> torch.device:
         """Where to compute; process ``local_rank`` of several takes the GPU of that number.

@@ -83,14 +83,24 @@ def export_again(folder: Path, parent: Path) -> BundleSpec:
     Raises:
         ModelError: the bundle cannot be read or its weights do not fit it.
     """
+    return export(weights_of(folder), read_spec(folder), parent)
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of the bundle in ``folder``, in float16.
+
+    Raises:
+        ModelError: they cannot be read.
+    """
     import torch  # noqa: PLC0415  # slow to import, and only exporting needs it
 
-    spec = read_spec(folder)
     try:
-        state = torch.load(folder / TORCH_WEIGHTS, map_location="cpu", weights_only=True)
+        state: dict[str, torch.Tensor] = torch.load(
+            folder / TORCH_WEIGHTS, map_location="cpu", weights_only=True
+        )
     except (OSError, RuntimeError) as error:
         raise ModelError(f"{folder / TORCH_WEIGHTS} cannot be read ({error})") from error
-    return export(state, spec, parent)
+    return state
 
 
 def _write_weights(state: Mapping[str, torch.Tensor], spec: BundleSpec, draft: Path) -> None:

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sifdetect.bundle import BundleSpec, Task
-from sifdetect.engine import Network, build_unet
+from sifdetect.bundle import BundleSpec, Task, region_spec, verify
+from sifdetect.engine import Engine, Network, as_used, build_unet, load_network
 from sifdetect.errors import ConfigurationError
 from sifdetect.learn.calibrate import calibrated
 from sifdetect.learn.config import TrainConfig
 from sifdetect.learn.dataset import Pool
-from sifdetect.learn.export import export
+from sifdetect.learn.export import export, weights_of
 from sifdetect.learn.record import pool_anatomy
 from sifdetect.volume import FloatImage
 
@@ -43,14 +43,38 @@ def release(
     state = read_checkpoint(Path(config.out))
     spec = replace(config.spec, provenance=_provenance(config, state, notes), checksums={})
     if spec.task is Task.REGION and calibration is not None:
-        try:
-            spec = calibrated(spec, trained_network(config, state), calibration)
-        except (ValueError, KeyError) as error:
-            raise ConfigurationError(
-                f"The pool {calibration.folder} cannot calibrate {spec.name} ({error})",
-                hint="Give samples of sifdetect synth --format region that were not trained on",
-            ) from error
+        spec = _calibrated_on(calibration, spec, trained_network(config, state))
     return export(_weights(state), spec, models)
+
+
+def recalibrate(bundle: Path, models: Path, pool: Pool) -> BundleSpec:
+    """Write ``models/<name>`` with the weights of a bundle, calibrated anew on a pool.
+
+    The network is asked as a new one would be: see ``BundleSpec.mirrored``.
+
+    Raises:
+        ConfigurationError: the pool cannot calibrate it, or it is a localizer.
+        ModelError: the bundle cannot be read, or is not what was exported.
+    """
+    spec = verify(bundle)
+    if spec.task is not Task.REGION:
+        raise ConfigurationError(
+            f"{spec.name} states no probability that could be calibrated",
+            hint="Name a region network",
+        )
+    spec = replace(spec, mirrored=region_spec(spec.modality).mirrored)
+    network = as_used(load_network(bundle, spec, engine=Engine.OPENVINO), spec)
+    return export(weights_of(bundle), _calibrated_on(pool, spec, network), models)
+
+
+def _calibrated_on(pool: Pool, spec: BundleSpec, network: Network) -> BundleSpec:
+    try:
+        return calibrated(spec, network, pool)
+    except (ValueError, KeyError) as error:
+        raise ConfigurationError(
+            f"The pool {pool.folder} cannot calibrate {spec.name} ({error})",
+            hint="Give samples of sifdetect synth --format region that were not trained on",
+        ) from error
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
@@ -72,7 +96,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def trained_network(config: TrainConfig, state: Mapping[str, Any]) -> Network:
-    """What a run has learned, ready to run on a processor: the weights that it would release."""
+    """What a run has learned, as its bundle would use it on a processor: the released weights."""
     network = build_unet(config.spec)
     network.load_state_dict(_weights(state))
     network.eval()
@@ -83,7 +107,7 @@ def trained_network(config: TrainConfig, state: Mapping[str, Any]) -> Network:
             output: NDArray[np.float32] = network(batch)[0].numpy()
         return output
 
-    return run
+    return as_used(run, config.spec)
 
 
 def _weights(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:

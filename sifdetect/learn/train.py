@@ -245,7 +245,9 @@ def _begin_with(network: nn.Module, bundle: Path) -> None:
     """
     try:
         weights = torch.load(bundle / TORCH_WEIGHTS, map_location="cpu", weights_only=True)
-        network.load_state_dict({name: value.float() for name, value in weights.items()})
+        weights = {name: value.float() for name, value in weights.items()}
+        fresh = {n: v for n, v in network.state_dict().items() if ".refinement." in n}
+        network.load_state_dict(fresh | weights)  # a plain network has no refinement
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(
