@@ -42,8 +42,9 @@ def marked(components: LabelMap, grid: Grid) -> LabelMap:
     A report points at every finding, so none may vanish from the series it was seen on.
     """
     marked = transferred(components, grid)
-    lost = np.setdiff1d(components.values, marked.values)
-    if lost.size == 0:
+    # Not setdiff1d: it sorts a whole scan to look for the few numbers of its findings.
+    lost = [n for n in np.unique(components.values) if n and not (marked.values == n).any()]
+    if not lost:
         return marked
     values = marked.values.copy()
     for number in lost:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from sifdetect.anatomy import Modality, MrWeighting, SacralLevel
+from sifdetect.averaging import block_means
 
 Floats = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
@@ -272,15 +273,13 @@ def _reduced(volume: Volume, target: Grid) -> Volume:
     if (factor == 1).all():
         return cut
     shape = np.array(cut.grid.shape) // factor
-    box = tuple(slice(0, int(n * f)) for n, f in zip(shape, factor, strict=True))
-    blocks = cut.values[box].reshape(shape[0], factor[0], shape[1], factor[1], shape[2], factor[2])
     affine = cut.grid.affine_lps_mm.copy()
     affine[:3, :3] = affine[:3, :3] * factor
     affine[:3, 3] = cut.grid.index_to_mm((factor - 1) / 2)
     grid = Grid(
         (int(shape[0]), int(shape[1]), int(shape[2])), affine, cut.grid.frame_of_reference_uid
     )
-    return replace(cut, values=blocks.mean(axis=(1, 3, 5), dtype=np.float32), grid=grid)
+    return replace(cut, values=block_means(cut.values, shape, factor), grid=grid)
 
 
 def _interpolate(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.findings import Morphology
-from sifdetect.learn.contact_sheet import AXIAL, LABEL_HEIGHT, LABEL_WIDTH, sheet
+from sifdetect.learn.contact_sheet import AXIAL, LABEL_HEIGHT, LABEL_WIDTH, Column, sheet
 from sifdetect.learn.planes import Plane
+from sifdetect.learn.real_row import RealScan
 from sifdetect.synth.scene import CaseParams, sample_case
-from sifdetect.volume import SacralFrame
+from sifdetect.volume import SacralFrame, Volume
 
 FRAME = SacralFrame(np.zeros(3), np.diag([1.0, -1.0, 1.0]))
 
@@ -42,9 +45,23 @@ def test_a_sheet_has_a_row_for_each_case_and_a_cell_for_each_column() -> None:
         return np.full((30, 40), shade if case.seed == 1 else 0.25, dtype=np.float32)
 
     cases = [sample_case(seed, morphology=Morphology.NONE) for seed in (1, 2)]
-    columns = (("axial", paint, AXIAL), ("coronal", paint, Plane(1, 0.0)))
+    columns = (Column("axial", paint, AXIAL), Column("coronal", paint, Plane(1, 0.0)))
     page = np.asarray(sheet([("one", cases[0]), ("two", cases[1])], columns, height_px=30))
     assert page.shape == (LABEL_HEIGHT + 2 * 32, LABEL_WIDTH + 2 * 40)
     assert page[LABEL_HEIGHT + 15, LABEL_WIDTH + 20] == 255
     assert page[LABEL_HEIGHT + 15, LABEL_WIDTH + 60] == 127
     assert page[LABEL_HEIGHT + 47, LABEL_WIDTH + 20] == 63
+
+
+def test_a_real_scan_is_drawn_below_its_own_kind_of_series_alone() -> None:
+    """Below a STIR no T2 stands, which a reader would compare with it."""
+    grid = FRAME.grid((-90, -70, -90), (90, 70, 90), 3.0)
+    bright = Volume(np.ones(grid.shape, np.float32), grid, Modality.MR, MrWeighting.T2)
+    scan = RealScan("one", FRAME, (bright,))
+    assert scan.has(MrWeighting.T2)
+    assert not scan.has(None)
+    picture = scan.picture(MrWeighting.T2, AXIAL)
+    assert picture is not None
+    assert picture.mean() == pytest.approx(1.0)
+    assert scan.picture(MrWeighting.STIR, AXIAL) is None
+    assert scan.picture(None, AXIAL) is None

@@ -10,8 +10,8 @@ from sifdetect.anatomy import Side
 from sifdetect.changes import Change, FindingChange
 from sifdetect.dicom import sentences
 from sifdetect.dicom.progress import contralateral, is_worse, progress
+from tests.changes import COMPARISON
 from tests.result_cases import bilateral
-from tests.test_findings import COMPARISON
 
 
 def test_without_a_prior_nothing_is_said() -> None:

@@ -16,6 +16,7 @@ from sifdetect.errors import MissingAttribute, NoSacrumInView
 from sifdetect.findings import Coverage, OtherFinding, Presence, Warning
 from sifdetect.measurements import UNCERTAIN
 from tests.builders import ct_series, read_one
+from tests.changes import COMPARISON
 from tests.result_cases import Case, bilateral, without_finding
 from tests.validators import object_complaints, read_aloud, template_complaints
 
@@ -196,8 +197,10 @@ def test_encoding_twice_gives_the_same_bytes_and_another_answer_another_uid() ->
     assert _bytes(_report(case)) == _bytes(_report(case))
     failed = encode_text_report(None, case.study, failure="No sacrum in view.")
     other = encode_text_report(None, case.study, failure="Gantry tilt.")
-    uids = {str(one.SOPInstanceUID) for one in (_report(case), failed, other)}
-    assert len(uids) == 3
+    followed = replace(case.findings, comparison=COMPARISON)
+    compared = encode_text_report(followed, case.study)
+    uids = {str(one.SOPInstanceUID) for one in (_report(case), failed, other, compared)}
+    assert len(uids) == 4
 
 
 def test_a_study_without_any_usable_series_is_reported_for_its_patient(tmp_path: Path) -> None:

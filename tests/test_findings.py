@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from sifdetect.anatomy import Modality, MrWeighting, Plane, SacralLevel, Side
-from sifdetect.changes import Change, Comparison, FindingChange, Registration
+from sifdetect.changes import Change, Registration
 from sifdetect.classify import Context, classify
 from sifdetect.findings import (
     SCHEMA_VERSION,
@@ -30,6 +30,7 @@ from sifdetect.findings import (
     to_json,
 )
 from sifdetect.measure import measure
+from tests.changes import COMPARISON
 from tests.phantoms import FULL, Phantom
 
 SCHEMA_FILE = Path(__file__).parents[1] / "docs" / "findings.schema.json"
@@ -171,36 +172,6 @@ def test_a_comparison_and_the_evidence_of_two_modalities_fit_the_schema(
     ):
         assert set(part) == set(schema["$defs"][name]["properties"])
     assert set(schema["$defs"]["change"]["enum"]) == {change.value for change in Change}
-
-
-COMPARISON = Comparison(
-    prior_study_instance_uid="1.1",
-    prior_presence=Presence.PRESENT,
-    modality=Modality.MR,
-    prior_modality=Modality.MR,
-    prior_date="2026-01-05",
-    days=91,
-    new_contralateral=(Side.LEFT,),
-    changes=(
-        FindingChange(
-            side=Side.LEFT,
-            change=Change.NEW,
-            id="F2",
-            measure="edema",
-            volume_mm3=9.0,
-            reason="not there before",
-        ),
-        FindingChange(
-            side=Side.RIGHT,
-            change=Change.HEALED,
-            prior_id="F1",
-            overlap=0.5,
-            reason="no longer seen",
-        ),
-    ),
-    registration=Registration(method="rigid", residual_mm=1.2, accepted=True),
-    limits=("S5 not wholly in view on both dates",),
-)
 
 
 def evidence_of(findings: StudyFindings) -> SeriesEvidence:

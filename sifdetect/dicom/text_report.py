@@ -76,6 +76,7 @@ def encode_text_report(
     sections = list(_sections(findings, study, failure=failure, algorithm=algorithm))
     key = findings.presence.value if findings else "not assessable"
     key += " access" if findings and findings.access else ""
+    key += repr(findings.comparison) if findings and findings.comparison else ""
     parts = (*algorithm_parts(algorithm), *source_parts(datasets), key, failure or "")
     result = EnhancedSR(
         evidence=[nameless(header), *_key_images(study)],

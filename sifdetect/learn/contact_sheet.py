@@ -10,12 +10,13 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from sifdetect.anatomy import Modality, MrWeighting
+from sifdetect.anatomy import MrWeighting
 from sifdetect.findings import Morphology
 from sifdetect.learn.planes import BONE, PIXEL_MM, Plane
 from sifdetect.learn.real_row import RealScan, read_scans
@@ -33,6 +34,15 @@ HIPS_LOW_MM, HIPS_HIGH_MM = (-143.0, -60.0, -150.0), (143.0, 144.0, 95.0)
 
 AXIAL, CORONAL, SAGITTAL = Plane(2, 20.0), Plane(1, -10.0), Plane(0, 0.0)
 Painter = Callable[[CaseParams, Plane], NDArray[np.float32]]
+
+
+class Column(NamedTuple):
+    """What is drawn of every case below one name; ``weighting`` is None on CT."""
+
+    name: str
+    paint: Painter
+    plane: Plane
+    weighting: MrWeighting | None = None
 
 
 def ct_picture(case: CaseParams, plane: Plane) -> NDArray[np.float32]:
@@ -64,19 +74,24 @@ def mr_picture(weighting: MrWeighting) -> Painter:
     return paint
 
 
-COLUMNS: tuple[tuple[str, Painter, Plane], ...] = (
-    ("CT axial S1", ct_picture, AXIAL),
-    ("CT coronal", ct_picture, CORONAL),
-    ("CT sagittal", ct_picture, SAGITTAL),
-    ("STIR coronal", mr_picture(MrWeighting.STIR), CORONAL),
-    ("T1 coronal", mr_picture(MrWeighting.T1), CORONAL),
-    ("STIR axial S1", mr_picture(MrWeighting.STIR), AXIAL),
+def mr_column(name: str, weighting: MrWeighting, plane: Plane) -> Column:
+    """A column of one kind of series."""
+    return Column(name, mr_picture(weighting), plane, weighting)
+
+
+COLUMNS = (
+    Column("CT axial S1", ct_picture, AXIAL),
+    Column("CT coronal", ct_picture, CORONAL),
+    Column("CT sagittal", ct_picture, SAGITTAL),
+    mr_column("STIR coronal", MrWeighting.STIR, CORONAL),
+    mr_column("T1 coronal", MrWeighting.T1, CORONAL),
+    mr_column("STIR axial S1", MrWeighting.STIR, AXIAL),
 )
 
 
 def sheet(
     rows: Sequence[tuple[str, CaseParams]],
-    columns: Sequence[tuple[str, Painter, Plane]] = COLUMNS,
+    columns: Sequence[Column] = COLUMNS,
     *,
     height_px: int = 120,
     place: Callable[[CaseParams, Plane], Plane] = lambda _, plane: plane,
@@ -84,10 +99,10 @@ def sheet(
 ) -> Image.Image:
     """All cells, one row a case, with names above and on the left; ``place`` may move a plane.
 
-    Below them a row for each of ``real``, black where it has nothing of a column's modality.
+    Below them a row for each of ``real``, black where it has no series of a column's kind.
     """
     cells = [
-        [_scaled(paint(case, place(case, plane)), height_px) for _, paint, plane in columns]
+        [_scaled(one.paint(case, place(case, one.plane)), height_px) for one in columns]
         for _, case in rows
     ]
     names = [name for name, _ in rows] + [f"real {scan.name}" for scan in real]
@@ -98,8 +113,8 @@ def sheet(
     )
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(FONT)
     left = LABEL_WIDTH
-    for (name, _, _), width in zip(columns, widths, strict=True):
-        pen.text((left + 2, 1), name, fill=255, font=font)
+    for column, width in zip(columns, widths, strict=True):
+        pen.text((left + 2, 1), column.name, fill=255, font=font)
         left += width
     for number, (name, row) in enumerate(zip(names, cells, strict=True)):
         top, left = LABEL_HEIGHT + number * (height_px + 2), LABEL_WIDTH
@@ -110,10 +125,9 @@ def sheet(
     return page
 
 
-def _real_cell(scan: RealScan, column: tuple[str, Painter, Plane], height_px: int) -> Image.Image:
-    _, paint, plane = column
-    found = scan.picture(Modality.CT if paint is ct_picture else Modality.MR, plane)
-    empty = plane.picture(np.zeros(plane.grid(scan.frame).shape, dtype=np.float32))
+def _real_cell(scan: RealScan, column: Column, height_px: int) -> Image.Image:
+    found = scan.picture(column.weighting, column.plane)
+    empty = column.plane.picture(np.zeros(column.plane.grid(scan.frame).shape, dtype=np.float32))
     return _scaled(empty if found is None else found, height_px)
 
 
@@ -162,16 +176,19 @@ def most_of_it(case: CaseParams, plane: Plane) -> Plane:
 
 
 MIMIC_COLUMNS = (
-    ("CT axial", ct_picture, AXIAL),
-    ("STIR coronal", mr_picture(MrWeighting.STIR), CORONAL),
-    ("T1 coronal", mr_picture(MrWeighting.T1), CORONAL),
+    Column("CT axial", ct_picture, AXIAL),
+    mr_column("STIR coronal", MrWeighting.STIR, CORONAL),
+    mr_column("T1 coronal", MrWeighting.T1, CORONAL),
 )
+SEQUENCES = tuple(one for one in MrWeighting if one is not MrWeighting.OTHER)
 
 
 def draw(name: str, seed: int, real: Sequence[RealScan] = ()) -> Image.Image:
     """One of ``SHEETS``, real scans below."""
+    if name == "sequences":
+        return sequences(seed, real)
     if name != "mimics":
-        return sheet(SHEETS[name](seed), real=real)
+        return sheet(ROWS[name](seed), real=real)
     rows = mimics(seed)
     half = (len(rows) + 1) // 2
     sides = [
@@ -184,7 +201,31 @@ def draw(name: str, seed: int, real: Sequence[RealScan] = ()) -> Image.Image:
     return page
 
 
-SHEETS = {"patterns": patterns, "stages": stages, "mimics": mimics}
+def sequences(seed: int, real: Sequence[RealScan]) -> Image.Image:
+    """Every kind of MR series in three planes: an intact sacrum, then both alae freshly broken.
+
+    Below each kind the real examinations that have such a series.
+    """
+    planes = (("axial S1", AXIAL), ("coronal", CORONAL), ("sagittal", SAGITTAL))
+    rows = [
+        (one.value, _first(one, Stage.ACUTE, seed))
+        for one in (Morphology.NONE, Morphology.BILATERAL)
+    ]
+    parts = []
+    for kind in SEQUENCES:
+        columns = [mr_column(f"{kind.value} {name}", kind, plane) for name, plane in planes]
+        having = [scan for scan in real if scan.has(kind)]
+        parts.append(sheet(rows, columns, height_px=150, real=having))
+    page = Image.new("L", (max(p.width for p in parts), sum(p.height for p in parts)), 0)
+    top = 0
+    for part in parts:
+        page.paste(part, (0, top))
+        top += part.height
+    return page
+
+
+ROWS = {"patterns": patterns, "stages": stages, "mimics": mimics}
+SHEETS = (*sorted(ROWS), "sequences")
 
 
 def _first(morphology: Morphology, stage: Stage, first_seed: int) -> CaseParams:
@@ -203,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=1, help="first seed to look at")
-    parser.add_argument("--sheets", nargs="*", choices=sorted(SHEETS), default=sorted(SHEETS))
+    parser.add_argument("--sheets", nargs="*", choices=SHEETS, default=SHEETS)
     parser.add_argument(
         "--real",
         nargs="*",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.anatomy import Modality
+from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.dicom.nifti import read_nifti
 from sifdetect.dicom.read import read_studies
 from sifdetect.engine import Models
@@ -30,18 +30,22 @@ class RealScan:
     frame: SacralFrame
     volumes: tuple[Volume, ...]
 
-    def picture(self, modality: Modality, plane: Plane) -> NDArray[np.float32] | None:
-        """Grey values 0-1 of the plane; None where the examination has nothing of the modality.
+    def has(self, weighting: MrWeighting | None) -> bool:
+        """True where it has an MR series of that weighting; for None, a CT."""
+        return any(one.weighting is weighting for one in self.volumes)
 
-        CT is drawn at the window of bone, MR with its 99th percentile white. Of several series the
-        one whose slices lie nearest to the plane is taken.
+    def picture(self, weighting: MrWeighting | None, plane: Plane) -> NDArray[np.float32] | None:
+        """Grey values 0-1 of the plane; None where the examination has no such series.
+
+        CT (``weighting`` None) is drawn at the window of bone, MR with its 99th percentile white.
+        Of several series the one whose slices lie nearest to the plane is taken.
         """
-        mine = [one for one in self.volumes if one.modality is modality]
+        mine = [one for one in self.volumes if one.weighting is weighting]
         if not mine:
             return None
         chosen = max(mine, key=lambda one: self._alike(one, plane))
         values = plane.picture(chosen.resampled(plane.grid(self.frame)).values)
-        if modality is Modality.CT:
+        if weighting is None:
             return np.asarray((values - BONE[0]) / (BONE[1] - BONE[0]), dtype=np.float32)
         return np.asarray(values / max(float(np.percentile(values, 99)), 1e-6), dtype=np.float32)
 
