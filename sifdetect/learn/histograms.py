@@ -79,5 +79,6 @@ def _draw_panel(
         pen.line(list(zip(across, down, strict=True)), fill=colour, width=width)
     pen.line((left + MARGIN, base, left + WIDTH - MARGIN, base), fill=BLACK)
     pen.text((left + MARGIN, top + 2), panel.title, fill=BLACK, font=font)
-    for place, value in zip((across[0], across[-1]), panel.window, strict=True):
-        pen.text((place, base + 3), f"{value:.0f} HU", fill=BLACK, font=font, anchor="ma")
+    pen.text((left + MARGIN, base + 3), f"{panel.window[0]:.0f} HU", fill=BLACK, font=font)
+    right = (left + WIDTH - MARGIN, base + 3)
+    pen.text(right, f"{panel.window[1]:.0f} HU", fill=BLACK, font=font, anchor="ra")
