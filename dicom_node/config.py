@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from dicom_node import settings, tls
 from dicom_node.settings import build, from_text, kind_of
 from sifdetect.errors import ConfigurationError
 
@@ -26,21 +27,11 @@ _HOST = r"[A-Za-z0-9._:-]{1,253}"
 _OUTPUT = r"sr|seg|summary|data|text|pdf|gsps"
 _URL = r"|https?://[!-~]{1,500}"
 
-
-def _text(default: str, pattern: str) -> Any:
-    return field(default=default, metadata={"pattern": pattern})
-
-
-def _number(default: float, low: float, high: float) -> Any:
-    return field(default=default, metadata={"low": low, "high": high})
-
-
-def _texts(default: tuple[str, ...], pattern: str) -> Any:
-    return field(default=default, metadata={"pattern": pattern})
+_text, _number, _texts = settings.text, settings.number, settings.texts
 
 
 @dataclass(frozen=True, kw_only=True)
-class DicomConfig:
+class DicomConfig(tls.ServerTls):
     """How the node listens. ``allowed_callers``: ``AE`` or ``AE@ADDRESS``; empty lets all in."""
 
     ae_title: str = _text("SIFDETECT", _AE_TITLE)
@@ -125,7 +116,7 @@ class LogConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Destination:
+class Destination(tls.ClientTls):
     """Who gets results, which, and how.
 
     Attributes:
@@ -272,7 +263,9 @@ def _check_whole(config: Config, where: str) -> None:
             f"{where}: study.max_wait_seconds ({study.max_wait_seconds}) is shorter than "
             f"study.quiet_seconds ({study.quiet_seconds})"
         )
+    tls.check_server(config.dicom, where)
     for name, destination in config.destination.items():
+        tls.check_client(destination, bool(destination.url), f"{where}: destination.{name}")
         if not destination.host and not destination.url:
             raise ConfigurationError(f"{where}: destination.{name} has no host")
         if destination.url and destination.commit:

@@ -16,7 +16,7 @@ from dicom_node.commit import Commitments, reason_of, request
 from dicom_node.config import Config, retry_delay_seconds
 from dicom_node.reports import Report
 from dicom_node.send import echo, send
-from sifdetect.errors import NetworkError
+from sifdetect.errors import ConfigurationError, NetworkError
 
 
 class Courier:
@@ -71,7 +71,7 @@ class Courier:
                 answers |= {one.name: one.as_document() for one in fresh}
             if peer.commit and all(_has(answers, path, "accepted") for path in paths):
                 self._ask_for_commitment(document)
-        except NetworkError as error:
+        except (NetworkError, ConfigurationError) as error:
             circuit.failed(error.reason)
             document["error"] = error.reason
         except Exception as error:  # noqa: BLE001  # a broken chain of attempts would lose the report

@@ -25,6 +25,7 @@ from dicom_node.intake import SUCCESS, Command, may_call
 from dicom_node.network import hang_up, prepare_library, send_without_delay
 from dicom_node.pdu import APPLICATION_CONTEXT, Proposal
 from dicom_node.spool import Spool
+from dicom_node.tls import server_context
 from sifdetect.errors import NetworkError
 
 _CALLING_AE_NOT_RECOGNISED = (0x01, 0x01, 0x03)  # PS3.8 Table 9-21
@@ -68,8 +69,10 @@ class Receiver:
 
         Raises:
             NetworkError: the address cannot be listened on.
+            ConfigurationError: the files for TLS cannot be used.
         """
         prepare_library()
+        secure = server_context(self._config)
         address = (self._config.bind, self._config.port)
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, send_without_delay),
@@ -91,6 +94,7 @@ class Receiver:
             ) from error
         server = cast(HouseServer, made)
         server.house = self._house()
+        server.secure = secure
         self._entity._servers.append(server)
         self._server = server
         Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="dicom").start()
