@@ -180,6 +180,8 @@ class Conversation:
         if self._delivery is None:
             raise BrokenPdu("A data set without a command", AbortReason.UNEXPECTED_PDU)
         self._delivery.write(fragment.data)
+        if self._delivery.is_endless:
+            raise BrokenPdu("An instance without an end", AbortReason.NOT_SPECIFIED)
         if fragment.is_last:
             self._finish()
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node import settings, tls
+from dicom_node.intake import network_of
+from dicom_node.limits import LimitsConfig
 from dicom_node.settings import build, from_text, kind_of
 from sifdetect.errors import ConfigurationError
 
@@ -21,7 +23,7 @@ PREFIX = "SIFNODE_"
 FILE_VARIABLE = "SIFNODE_CONFIG"
 
 _AE_TITLE = r"(?=.*[^ ])[ -\[\]-~]{1,16}"  # PS3.5 6.2: AE, 16 characters, no backslash
-_CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+)?"
+_CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+(/\d{1,3})?)?"
 _DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _HOST = r"[A-Za-z0-9._:-]{1,253}"
 _OUTPUT = r"sr|seg|summary|data|text|pdf|gsps"
@@ -32,7 +34,12 @@ _text, _number, _texts = settings.text, settings.number, settings.texts
 
 @dataclass(frozen=True, kw_only=True)
 class DicomConfig(tls.ServerTls):
-    """How the node listens. ``allowed_callers``: ``AE`` or ``AE@ADDRESS``; empty lets all in."""
+    """How the node listens.
+
+    Attributes:
+        allowed_callers: ``AE``, ``AE@ADDRESS`` or ``AE@NETWORK/BITS``, with ``*`` for any AE title;
+            empty lets all in.
+    """
 
     ae_title: str = _text("SIFDETECT", _AE_TITLE)
     bind: str = _text("127.0.0.1", _HOST)
@@ -146,6 +153,7 @@ class Config:
     """All settings of one node."""
 
     dicom: DicomConfig = field(default_factory=DicomConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     http: HttpConfig = field(default_factory=HttpConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
@@ -264,6 +272,12 @@ def _check_whole(config: Config, where: str) -> None:
             f"study.quiet_seconds ({study.quiet_seconds})"
         )
     tls.check_server(config.dicom, where)
+    for caller in config.dicom.allowed_callers:
+        if "@" in caller and network_of(caller) is None:
+            raise ConfigurationError(
+                f"{where}: dicom.allowed_callers holds {caller!r}, which names no network",
+                hint="Write AE@10.0.0.7 or AE@10.0.0.0/24; no bit may stand behind the prefix",
+            )
     for name, destination in config.destination.items():
         tls.check_client(destination, bool(destination.url), f"{where}: destination.{name}")
         if not destination.host and not destination.url:

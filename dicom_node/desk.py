@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
@@ -22,6 +22,7 @@ from dicom_node.intake import (
     kind_of,
     refusal,
 )
+from dicom_node.limits import LimitsConfig
 from dicom_node.spool import Spool, Stored
 from sifdetect.errors import UnreadableInput
 
@@ -60,6 +61,7 @@ class Desk:
     spool: Spool
     min_free_mb: int
     arrived: Callable[[Arrival], None]
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
 
     def begin(self, sender: Sender, command: Command, transfer_syntax: str) -> Delivery:
         """Open a delivery; whatever fails is in the answer of its ``finish``."""
@@ -76,7 +78,7 @@ class Delivery:
         self._syntax = transfer_syntax
         self._failure = ""
         self._incoming: Incoming | None = None
-        self._unlooked = 0
+        self._unlooked = self._seen = 0
         meta = file_meta(command, transfer_syntax)
         self._meta_bytes = len(meta)
         try:
@@ -90,17 +92,25 @@ class Delivery:
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append a piece of the data set; after a failure it is passed over."""
+        self._seen += len(chunk)
         incoming = self._incoming
         if incoming is None:
             return
         try:
             self._look(len(chunk))
+            if self._seen > self._desk.limits.object_bytes:
+                self._failure = f"The instance is larger than {self._desk.limits.object_mb} MB"
             if not self._failure:
                 incoming.write(chunk)
         except OSError as error:
             self._fail(error)
         if self._failure:
             self.discard()
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the sender goes on long after the limit: it will not come to an end."""
+        return self._seen > 2 * self._desk.limits.object_bytes
 
     def finish(self) -> int:
         """Keep the instance, or not; the status that the sender is to be told (PS3.4 B.2.3)."""
@@ -129,6 +139,9 @@ class Delivery:
         broken = refusal(header, self._command)
         if broken is not None:
             return self._refused(broken.status, broken.reason)
+        excess = self._desk.limits.study_excess(*self._desk.spool.with_one_more(header, incoming))
+        if excess:
+            return self._refused(OUT_OF_RESOURCES, excess)
         kind = kind_of(header)
         stored = self._desk.spool.keep(incoming, header, kind)
         if stored is Stored.CONFLICT:

@@ -22,13 +22,11 @@ from dicom_node.acceptor import (
     address_of,
     first_request,
 )
+from dicom_node.admission import Answer
 from dicom_node.desk import Desk
 from dicom_node.inlet import Inlet
 from dicom_node.network import HANDSHAKE_SECONDS, BoundedHandler, Server, close
 from dicom_node.pdu import BrokenPdu, Proposal
-
-Rejection = tuple[int, int, int]
-"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
 
 REQUEST_SECONDS = 15.0
 """Who connects and does not ask for an association within this time is cut off."""
@@ -76,7 +74,7 @@ class House:
     terms: Terms
     desk: Desk
     elsewhere: frozenset[str]
-    admit: Callable[[Proposal, str, Conversation], Rejection | None]
+    admit: Callable[[Proposal, str, Conversation], Answer | None]
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
 
     def takes(self, proposal: Proposal) -> bool:

@@ -89,6 +89,7 @@ class Node:
             spool=self._spool,
             min_free_mb=config.storage.min_free_mb,
             arrived=self._arrived,
+            limits=config.limits,
         )
         self._health = Health(config.http, self.obstacles)
         self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
