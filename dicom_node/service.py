@@ -17,7 +17,7 @@ from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
 from dicom_node.commit import CommitListener, Commitments
 from dicom_node.config import Config
 from dicom_node.desk import Arrival
-from dicom_node.durable import make_folder, write_json
+from dicom_node.durable import OTHERS, OWN_FOLDER, make_folder, write_json
 from dicom_node.guard import FolderLock, Guard
 from dicom_node.health import Health
 from dicom_node.intake import Kind
@@ -31,7 +31,6 @@ from sifdetect.errors import ConfigurationError
 STATUS_FILE = "node.json"
 _SWEEP_SECONDS = 1.0
 _STUCK_SECONDS = 120.0
-_ONLY_OWNER = 0o077
 
 
 def serve(
@@ -149,9 +148,12 @@ class Node:
         return found
 
     def _take_folder(self) -> None:
-        os.umask(_ONLY_OWNER)  # images and reports are for nobody else on this machine
+        os.umask(OTHERS)  # images and reports are for nobody else on this machine
         try:
             make_folder(self._folder)
+            if self._folder.stat().st_mode & OTHERS:
+                self._folder.chmod(OWN_FOLDER)
+                logs.warning("data folder was open to others", folder=str(self._folder))
             self._lock.hold()
             self._spool.prepare()
             self._guard.hold()
