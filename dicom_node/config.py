@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node import settings, tls
+from dicom_node.audit import AuditConfig
 from dicom_node.intake import network_of
 from dicom_node.limits import LimitsConfig
 from dicom_node.settings import build, from_text, kind_of
@@ -162,6 +163,7 @@ class Config:
     commit: CommitConfig = field(default_factory=CommitConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     destination: dict[str, Destination] = field(
         default_factory=dict, metadata={"name": _DESTINATION_NAME}
     )

@@ -146,12 +146,17 @@ class Courier:
 
 def told(before: dict[str, Any] | None, document: dict[str, Any]) -> str:
     """What the destination said this time, object by object, for the log."""
-    known = (before or {}).get("objects", {})
     return ", ".join(
-        str(Answer(name=name, **{key: one[key] for key in _ANSWER}))
-        for name, one in sorted(document["objects"].items())
-        if known.get(name) != one
+        str(Answer(name=one["name"], **{key: one[key] for key in _ANSWER}))
+        for one in fresh(before, document)
     )
+
+
+def fresh(before: dict[str, Any] | None, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The answers that are new, each with the object's ``name``, in the order of the names."""
+    known = (before or {}).get("objects", {})
+    objects = sorted(document["objects"].items())
+    return [{**one, "name": name} for name, one in objects if known.get(name) != one]
 
 
 _ANSWER = ("word", "accepted", "status", "reason")

@@ -60,6 +60,7 @@ class Header:
     """The attributes that decide what happens to an instance; empty where absent.
 
     Attributes:
+        patient_id: for the audit log alone.
         equipment: Manufacturer of each item of the Contributing Equipment Sequence (0018,A001).
     """
 
@@ -68,6 +69,7 @@ class Header:
     study_instance_uid: str
     series_instance_uid: str
     manufacturer: str = ""
+    patient_id: str = ""
     equipment: tuple[str, ...] = ()
 
 

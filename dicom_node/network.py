@@ -6,6 +6,7 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -71,6 +72,7 @@ class Server(ThreadedAssociationServer):
     """A server whose troubles go into the log.
 
     Attributes:
+        turned_away: is told the address of who did not get through TLS, and why.
         secure: how it speaks TLS, where it does. The library's own way would shake hands in the
             thread that accepts, where one silent visitor keeps everybody out.
     """
@@ -78,6 +80,7 @@ class Server(ThreadedAssociationServer):
     daemon_threads = True
     request_queue_size = 128
     secure: ssl.SSLContext | None = None
+    turned_away: Callable[[str, str], None] = staticmethod(lambda address, reason: None)
 
     def handle_error(self, *_: object) -> None:
         """Say what kind of trouble a connection made."""
@@ -116,7 +119,10 @@ class BoundedHandler(RequestHandler):
     def dropped(self, reason: str) -> None:
         """Say in the log why a visitor was sent away, unless it just left."""
         if reason:
-            logs.warning("connection dropped", reason=reason, address=self.client_address[0])
+            address = str(self.client_address[0])
+            logs.warning("connection dropped", reason=reason, address=address)
+            if reason.startswith(tls.PREFIX):
+                cast(Server, self.server).turned_away(address, reason)
 
     def _create_association(self) -> Association:
         association = super()._create_association()

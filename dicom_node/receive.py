@@ -18,7 +18,9 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from dicom_node import logs
 from dicom_node.acceptor import VERIFICATION, Conversation, Terms
-from dicom_node.admission import Admission, Answer, Asking
+from dicom_node.admission import Admission, Answer, Asking, Rejection
+from dicom_node.audit import Party
+from dicom_node.auditlog import Auditor
 from dicom_node.config import DicomConfig
 from dicom_node.desk import Arrival, Desk, Sender
 from dicom_node.door import REQUEST_SECONDS, Door, House, HouseServer
@@ -55,14 +57,22 @@ class Receiver:
         min_free_mb: int,
         arrived: Callable[[Arrival], None],
         limits: LimitsConfig | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         self._config = config
         self._arrived = arrived
         limits = limits or LimitsConfig()
-        self._desk = Desk(spool=spool, min_free_mb=min_free_mb, arrived=self._tell, limits=limits)
+        self._auditor = auditor
+        self._desk = Desk(
+            spool=spool,
+            min_free_mb=min_free_mb,
+            arrived=self._tell,
+            limits=limits,
+            auditor=auditor,
+        )
         self._server: HouseServer | None = None
         self._entity = _entity(config)
-        self._admission = Admission(config, limits)
+        self._admission = Admission(config, limits, self._refused)
 
     def start(self) -> int:
         """Listen; returns the port, which the system chose where the settings say 0.
@@ -95,6 +105,7 @@ class Receiver:
         server = cast(HouseServer, made)
         server.house = self._house()
         server.secure = secure
+        server.turned_away = self._turned_away
         self._entity._servers.append(server)
         self._server = server
         Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="dicom").start()
@@ -124,6 +135,14 @@ class Receiver:
     def is_listening(self) -> bool:
         """Whether senders can connect."""
         return self._server is not None
+
+    def _refused(self, asking: Asking, rejection: Rejection) -> None:
+        if self._auditor is not None and rejection.is_intrusion:
+            self._auditor.alert(Party(title=asking.calling, place=asking.address), rejection.reason)
+
+    def _turned_away(self, address: str, reason: str) -> None:
+        if self._auditor is not None:
+            self._auditor.alert(Party(title="", place=address), reason)
 
     def _tell(self, arrival: Arrival) -> None:
         self._arrived(arrival)

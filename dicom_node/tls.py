@@ -25,6 +25,8 @@ CIPHERS = (  # RFC 9325 4.2; those of TLS 1.3 (RFC 8446 B.4) are all allowed
 """Cipher suites of TLS 1.2, in OpenSSL's names."""
 
 ANY_NAME = "*"
+PREFIX = "TLS: "
+"""What the reasons begin with."""
 _SECURITY_LEVEL = 2  # of OpenSSL: RSA from 2048 bits, curves from 224, no SHA-1 signatures
 _FILE = r"|[^\0]{1,4000}"
 _NAME = r"|\*|[A-Za-z0-9._:-]{1,253}"
@@ -185,12 +187,12 @@ def peer_name(transport: socket.socket) -> str:
 def reason_of(error: OSError) -> str:
     """Why TLS did not come about, in words; empty where the peer just left."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: {error.verify_message}"
+        return f"{PREFIX}{error.verify_message}"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return ""
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or 'failed').lower().replace('_', ' ')}"
-    return "TLS: no handshake in time" if isinstance(error, TimeoutError) else ""
+        return f"{PREFIX}{(error.reason or 'failed').lower().replace('_', ' ')}"
+    return f"{PREFIX}no handshake in time" if isinstance(error, TimeoutError) else ""
 
 
 class _Telling(ssl.SSLSocket):
@@ -213,7 +215,7 @@ class _Telling(ssl.SSLSocket):
 
     def _tell(self, error: OSError) -> None:
         hung_up = isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError)
-        reason = "TLS: the peer hung up" if hung_up else reason_of(error)
+        reason = f"{PREFIX}the peer hung up" if hung_up else reason_of(error)
         if isinstance(self.context, ClientContext):
             self.context.failure = self.context.failure or reason
 
