@@ -7,23 +7,21 @@ whole data sets in memory. Here one thread reads an association's PDUs and hands
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
-from dicom_node import command, logs, pdu
+from dicom_node import command, logs, pdu, tls
 from dicom_node.command import Field, Request
 from dicom_node.desk import Delivery, Desk, Sender
 from dicom_node.inlet import Inlet
 from dicom_node.intake import SUCCESS, Command
+from dicom_node.network import close
 from dicom_node.pdu import AbortReason, BrokenPdu, ContextResult, Fragment, Kind, Proposal
 
 VERIFICATION = "1.2.840.10008.1.1"
 _NO_SYNTAX = "1.2.840.10008.1.2"  # not significant where a context is refused
-_FAREWELL_SECONDS = 2.0
-_FAREWELL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +81,12 @@ class Conversation:
         return not self._is_over
 
     def hang_up(self) -> None:
-        """Ask it, from another thread, to end; what is half sent is not kept."""
+        """Ask it, from another thread, to end; what is half sent is not kept.
+
+        The peer hears A-ABORT; over TLS an alert, because its end cannot come in the middle.
+        """
         self._is_stopping = True
-        with suppress(OSError):
-            self.transport.shutdown(socket.SHUT_RD)
+        tls.cut_off(self.transport, socket.SHUT_RD)
 
     def run(self) -> None:
         """Accept, serve until the peer releases, leaves or breaks the rules, and close."""
@@ -180,6 +180,8 @@ class Conversation:
         if self._delivery is None:
             raise BrokenPdu("A data set without a command", AbortReason.UNEXPECTED_PDU)
         self._delivery.write(fragment.data)
+        if self._delivery.is_endless:
+            raise BrokenPdu("An instance without an end", AbortReason.NOT_SPECIFIED)
         if fragment.is_last:
             self._finish()
 
@@ -225,18 +227,3 @@ def address_of(transport: socket.socket) -> str:
         return str(transport.getpeername()[0])
     except OSError:
         return ""
-
-
-def close(transport: socket.socket) -> None:
-    """Close so that what was sent last arrives: wait a little for the peer to close first."""
-    deadline = time.monotonic() + _FAREWELL_SECONDS
-    drained = 0
-    with suppress(OSError):
-        transport.shutdown(socket.SHUT_WR)
-        while drained < _FAREWELL_BYTES and (left := deadline - time.monotonic()) > 0:
-            transport.settimeout(left)
-            received = len(transport.recv(65536))
-            if not received:
-                break
-            drained += received
-    transport.close()

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_node.config import Config
-from dicom_node.durable import make_folder
+from dicom_node.durable import OTHERS, make_folder, open_to_others
 from dicom_node.guard import FolderLock
 from dicom_node.send import echo, unsupported_results
+from dicom_node.tls import client_context, server_context
 from sifdetect.errors import ConfigurationError, ModelError, NetworkError, SifdetectError
 
 
@@ -30,6 +31,7 @@ def check_all(config: Config) -> list[Check]:
     probes: list[tuple[str, Callable[[], None]]] = [
         ("data folder", lambda: _check_folder(config)),
         ("models", _check_models),
+        ("TLS", lambda: _check_tls(config)),
     ]
     if not running:  # else the node itself holds them
         probes.append(("DICOM port", lambda: _check_port(config.dicom.bind, config.dicom.port)))
@@ -53,10 +55,31 @@ def _check_folder(config: Config) -> None:
         make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        found = open_to_others(folder)
     except OSError as error:
         raise ConfigurationError(
             f"The data folder {folder} cannot be written: {error.strerror}"
         ) from error
+    if found is not None:
+        raise ConfigurationError(
+            f"{found} is open to others on this machine (mode {found.stat().st_mode & 0o777:04o})",
+            hint=f"chmod -R u+rwX,go= {folder}",
+        )
+
+
+def _check_tls(config: Config) -> None:
+    """The files for TLS, of the node and of each destination, can be used by the node alone."""
+    server_context(config.dicom)
+    keys = [config.dicom.tls_key]
+    for one in config.destination.values():
+        client_context(one)
+        keys.append(one.tls_key)
+    for key in filter(None, keys):
+        path = Path(key).expanduser()
+        if path.stat().st_mode & OTHERS:
+            raise ConfigurationError(
+                f"The key {path} is open to others on this machine", hint=f"chmod 600 {path}"
+            )
 
 
 def _check_port(bind: str, port: int) -> None:

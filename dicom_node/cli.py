@@ -13,6 +13,7 @@ from typing import Any
 
 from dicom_node import logs
 from dicom_node.config import Config, load
+from dicom_node.durable import OTHERS
 from sifdetect import __version__
 from sifdetect.errors import ConfigurationError, SifdetectError, UsageError
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load(options.config, command_line=_overrides(options))
         logs.set_up(config.log.level)
+        os.umask(OTHERS)  # whatever a command writes is the node's
         return int(options.run(config, options) or 0)
     except SifdetectError as error:
         print(f"sifnode: {error}", file=sys.stderr)

@@ -24,6 +24,7 @@ from dicom_node.durable import make_folder, read_json, write_json
 from dicom_node.intake import is_valid_uid, name_of
 from dicom_node.network import BoundedHandler, Server, prepare_library, send_without_delay
 from dicom_node.send import COMMITMENT, associated, entity_for
+from dicom_node.tls import server_context
 from sifdetect.errors import NetworkError
 
 _INSTANCE = "1.2.840.10008.1.20.1.1"  # the well-known SOP instance, PS3.4 J.3.5
@@ -138,8 +139,10 @@ class CommitListener:
 
         Raises:
             NetworkError: the address cannot be listened on.
+            ConfigurationError: the files for TLS cannot be used.
         """
         prepare_library()
+        secure = server_context(self._config.dicom)
         entity = AE(ae_title=self._config.dicom.ae_title)
         entity.maximum_associations = _MAX_ASSOCIATIONS
         entity.network_timeout = entity.acse_timeout = self._config.send.timeout_seconds
@@ -165,6 +168,7 @@ class CommitListener:
                 hint="Choose another commit.port",
             ) from error
         self._server = cast(Server, made)
+        self._server.secure = secure
         entity._servers.append(self._server)
         threading.Thread(
             target=self._server.serve_forever, args=(0.1,), daemon=True, name="commitment"

@@ -13,6 +13,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from dicom_node import settings, tls
+from dicom_node.audit import AuditConfig
+from dicom_node.intake import network_of
+from dicom_node.limits import LimitsConfig
 from dicom_node.settings import build, from_text, kind_of
 from sifdetect.errors import ConfigurationError
 
@@ -20,28 +24,23 @@ PREFIX = "SIFNODE_"
 FILE_VARIABLE = "SIFNODE_CONFIG"
 
 _AE_TITLE = r"(?=.*[^ ])[ -\[\]-~]{1,16}"  # PS3.5 6.2: AE, 16 characters, no backslash
-_CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+)?"
+_CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+(/\d{1,3})?)?"
 _DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _HOST = r"[A-Za-z0-9._:-]{1,253}"
 _OUTPUT = r"sr|seg|summary|data|text|pdf|gsps"
 _URL = r"|https?://[!-~]{1,500}"
 
-
-def _text(default: str, pattern: str) -> Any:
-    return field(default=default, metadata={"pattern": pattern})
-
-
-def _number(default: float, low: float, high: float) -> Any:
-    return field(default=default, metadata={"low": low, "high": high})
-
-
-def _texts(default: tuple[str, ...], pattern: str) -> Any:
-    return field(default=default, metadata={"pattern": pattern})
+_text, _number, _texts = settings.text, settings.number, settings.texts
 
 
 @dataclass(frozen=True, kw_only=True)
-class DicomConfig:
-    """How the node listens. ``allowed_callers``: ``AE`` or ``AE@ADDRESS``; empty lets all in."""
+class DicomConfig(tls.ServerTls):
+    """How the node listens.
+
+    Attributes:
+        allowed_callers: ``AE``, ``AE@ADDRESS`` or ``AE@NETWORK/BITS``, with ``*`` for any AE title;
+            empty lets all in.
+    """
 
     ae_title: str = _text("SIFDETECT", _AE_TITLE)
     bind: str = _text("127.0.0.1", _HOST)
@@ -125,7 +124,7 @@ class LogConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Destination:
+class Destination(tls.ClientTls):
     """Who gets results, which, and how.
 
     Attributes:
@@ -155,6 +154,7 @@ class Config:
     """All settings of one node."""
 
     dicom: DicomConfig = field(default_factory=DicomConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     http: HttpConfig = field(default_factory=HttpConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
@@ -163,6 +163,7 @@ class Config:
     commit: CommitConfig = field(default_factory=CommitConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     destination: dict[str, Destination] = field(
         default_factory=dict, metadata={"name": _DESTINATION_NAME}
     )
@@ -272,7 +273,15 @@ def _check_whole(config: Config, where: str) -> None:
             f"{where}: study.max_wait_seconds ({study.max_wait_seconds}) is shorter than "
             f"study.quiet_seconds ({study.quiet_seconds})"
         )
+    tls.check_server(config.dicom, where)
+    for caller in config.dicom.allowed_callers:
+        if "@" in caller and network_of(caller) is None:
+            raise ConfigurationError(
+                f"{where}: dicom.allowed_callers holds {caller!r}, which names no network",
+                hint="Write AE@10.0.0.7 or AE@10.0.0.0/24; no bit may stand behind the prefix",
+            )
     for name, destination in config.destination.items():
+        tls.check_client(destination, bool(destination.url), f"{where}: destination.{name}")
         if not destination.host and not destination.url:
             raise ConfigurationError(f"{where}: destination.{name} has no host")
         if destination.url and destination.commit:

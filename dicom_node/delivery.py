@@ -16,7 +16,7 @@ from dicom_node.commit import Commitments, reason_of, request
 from dicom_node.config import Config, retry_delay_seconds
 from dicom_node.reports import Report
 from dicom_node.send import echo, send
-from sifdetect.errors import NetworkError
+from sifdetect.errors import ConfigurationError, NetworkError
 
 
 class Courier:
@@ -71,7 +71,7 @@ class Courier:
                 answers |= {one.name: one.as_document() for one in fresh}
             if peer.commit and all(_has(answers, path, "accepted") for path in paths):
                 self._ask_for_commitment(document)
-        except NetworkError as error:
+        except (NetworkError, ConfigurationError) as error:
             circuit.failed(error.reason)
             document["error"] = error.reason
         except Exception as error:  # noqa: BLE001  # a broken chain of attempts would lose the report
@@ -146,12 +146,17 @@ class Courier:
 
 def told(before: dict[str, Any] | None, document: dict[str, Any]) -> str:
     """What the destination said this time, object by object, for the log."""
-    known = (before or {}).get("objects", {})
     return ", ".join(
-        str(Answer(name=name, **{key: one[key] for key in _ANSWER}))
-        for name, one in sorted(document["objects"].items())
-        if known.get(name) != one
+        str(Answer(name=one["name"], **{key: one[key] for key in _ANSWER}))
+        for one in fresh(before, document)
     )
+
+
+def fresh(before: dict[str, Any] | None, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The answers that are new, each with the object's ``name``, in the order of the names."""
+    known = (before or {}).get("objects", {})
+    objects = sorted(document["objects"].items())
+    return [{**one, "name": name} for name, one in objects if known.get(name) != one]
 
 
 _ANSWER = ("word", "accepted", "status", "reason")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
 from dicom_node import logs
+from dicom_node.audit import Party
+from dicom_node.auditlog import Auditor
 from dicom_node.glance import glance
 from dicom_node.header import read_header
 from dicom_node.incoming import Incoming
@@ -19,9 +21,11 @@ from dicom_node.intake import (
     Header,
     Kind,
     is_room_left,
+    is_valid_uid,
     kind_of,
     refusal,
 )
+from dicom_node.limits import LimitsConfig
 from dicom_node.spool import Spool, Stored
 from sifdetect.errors import UnreadableInput
 
@@ -60,6 +64,8 @@ class Desk:
     spool: Spool
     min_free_mb: int
     arrived: Callable[[Arrival], None]
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    auditor: Auditor | None = None
 
     def begin(self, sender: Sender, command: Command, transfer_syntax: str) -> Delivery:
         """Open a delivery; whatever fails is in the answer of its ``finish``."""
@@ -72,11 +78,12 @@ class Delivery:
     def __init__(self, desk: Desk, sender: Sender, command: Command, transfer_syntax: str) -> None:
         self._desk = desk
         self._sender = sender
+        self._party = Party(title=sender.title, place=sender.address)
         self._command = command
         self._syntax = transfer_syntax
         self._failure = ""
         self._incoming: Incoming | None = None
-        self._unlooked = 0
+        self._unlooked = self._seen = 0
         meta = file_meta(command, transfer_syntax)
         self._meta_bytes = len(meta)
         try:
@@ -90,17 +97,25 @@ class Delivery:
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append a piece of the data set; after a failure it is passed over."""
+        self._seen += len(chunk)
         incoming = self._incoming
         if incoming is None:
             return
         try:
             self._look(len(chunk))
+            if self._seen > self._desk.limits.object_bytes:
+                self._failure = f"The instance is larger than {self._desk.limits.object_mb} MB"
             if not self._failure:
                 incoming.write(chunk)
         except OSError as error:
             self._fail(error)
         if self._failure:
             self.discard()
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the sender goes on long after the limit: it will not come to an end."""
+        return self._seen > 2 * self._desk.limits.object_bytes
 
     def finish(self) -> int:
         """Keep the instance, or not; the status that the sender is to be told (PS3.4 B.2.3)."""
@@ -128,11 +143,16 @@ class Delivery:
             return self._refused(error.dimse_status, error.reason)
         broken = refusal(header, self._command)
         if broken is not None:
-            return self._refused(broken.status, broken.reason)
+            return self._refused(broken.status, broken.reason, header)
+        excess = self._desk.limits.study_excess(*self._desk.spool.with_one_more(header, incoming))
+        if excess:
+            return self._refused(OUT_OF_RESOURCES, excess, header)
         kind = kind_of(header)
         stored = self._desk.spool.keep(incoming, header, kind)
         if stored is Stored.CONFLICT:
             self._record_conflict(header)
+        if self._desk.auditor:
+            self._desk.auditor.received(self._party, header, is_new=stored is not Stored.SAME)
         arrival = Arrival(study_instance_uid=header.study_instance_uid, kind=kind, stored=stored)
         self._desk.arrived(arrival)
         return SUCCESS
@@ -155,7 +175,9 @@ class Delivery:
     def _fail(self, error: OSError) -> None:
         self._failure = f"The spool failed ({error.strerror})"
 
-    def _refused(self, status: int, reason: str) -> int:
+    def _refused(self, status: int, reason: str, header: Header | None = None) -> int:
+        if header is not None and is_valid_uid(header.study_instance_uid) and self._desk.auditor:
+            self._desk.auditor.refused(self._party, header, f"0x{status:04X} {reason}")
         logs.warning(
             "instance refused",
             status=f"0x{status:04X}",

@@ -7,6 +7,7 @@ that only wait the oldest is sent away when they become too many.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -14,21 +15,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import cast
 
-from dicom_node import logs, pdu
+from dicom_node import pdu, tls
 from dicom_node.acceptor import (
     Conversation,
     Terms,
     address_of,
-    close,
     first_request,
 )
+from dicom_node.admission import Answer
 from dicom_node.desk import Desk
 from dicom_node.inlet import Inlet
-from dicom_node.network import BoundedHandler, Server
+from dicom_node.network import HANDSHAKE_SECONDS, BoundedHandler, Server, close
 from dicom_node.pdu import BrokenPdu, Proposal
-
-Rejection = tuple[int, int, int]
-"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
 
 REQUEST_SECONDS = 15.0
 """Who connects and does not ask for an association within this time is cut off."""
@@ -50,8 +48,7 @@ class WaitingRoom:
         with self._lock:
             self._waiting[id(transport)] = transport
             if len(self._waiting) > _MOST_WAITING:
-                with suppress(OSError):
-                    self._waiting.popitem(last=False)[1].shutdown(socket.SHUT_RDWR)
+                tls.cut_off(self._waiting.popitem(last=False)[1], socket.SHUT_RDWR)
         try:
             yield
         finally:
@@ -62,8 +59,7 @@ class WaitingRoom:
         """Cut all of them off."""
         with self._lock:
             for transport in self._waiting.values():
-                with suppress(OSError):
-                    transport.shutdown(socket.SHUT_RDWR)
+                tls.cut_off(transport, socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +74,7 @@ class House:
     terms: Terms
     desk: Desk
     elsewhere: frozenset[str]
-    admit: Callable[[Proposal, str, Conversation], Rejection | None]
+    admit: Callable[[Proposal, str, Conversation], Answer | None]
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
 
     def takes(self, proposal: Proposal) -> bool:
@@ -99,24 +95,25 @@ class Door(BoundedHandler):
     def handle(self) -> None:
         """Meet one connection; returns when it has ended or the library's own thread has it."""
         house = cast(HouseServer, self.server).house
-        transport = cast(socket.socket, self.request)
+        transport = self.wrapped()
         try:
             self._meet(house, transport)
-        except TimeoutError:
-            transport.close()
         except BrokenPdu as error:
-            logs.warning("connection dropped", reason=error.reason, address=address_of(transport))
+            self.dropped(error.reason)
             with suppress(OSError):
                 transport.sendall(pdu.abort(error.abort))
             close(transport)
-        except OSError:
-            transport.close()
+        except OSError as error:
+            self.dropped(tls.reason_of(error) if isinstance(transport, ssl.SSLSocket) else "")
+            close(transport)  # so that the peer hears the alert
 
     def _meet(self, house: House, transport: socket.socket) -> None:
         transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         terms = house.terms
         inlet = Inlet(transport, limit=max(terms.max_pdu_bytes, _REQUEST_BYTES))
         with house.waiting.holding(transport):
+            if isinstance(transport, ssl.SSLSocket):
+                tls.shake_hands(transport, min(terms.timeout_seconds, HANDSHAKE_SECONDS))
             met = first_request(inlet, min(terms.timeout_seconds, REQUEST_SECONDS))
         if met is None:
             transport.close()
@@ -125,7 +122,7 @@ class Door(BoundedHandler):
         if not house.takes(proposal):
             self.already = inlet.unread(body)
             transport.settimeout(None)
-            super().handle()
+            self.hand_over()
             return
         body.release()
         conversation = Conversation(

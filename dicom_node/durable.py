@@ -6,9 +6,14 @@ import json
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+OWN_FOLDER, OWN_FILE = 0o700, 0o600
+"""Modes of what is made: images and reports are for nobody else on this machine."""
+OTHERS = 0o077
+"""The bits of a mode that let anybody but the owner in."""
 PARTIAL = ".part"
 """Ending of a file that is still being written; what a kill leaves behind is swept by its name."""
 
@@ -20,7 +25,7 @@ def write_partial(path: Path, chunks: Iterable[bytes]) -> None:
         OSError: the disk is full, or the folder cannot be written.
     """
     try:
-        with path.open("xb") as file:
+        with open(path, "xb", opener=_opened_for_owner) as file:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
@@ -98,8 +103,22 @@ def make_folder(folder: Path) -> None:
     """Make ``folder`` and what it lies in, each synced into its parent."""
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(OWN_FOLDER, exist_ok=True)
         sync_folder(folder.parent)
+
+
+def open_to_others(folder: Path) -> Path | None:
+    """The first file or folder, from ``folder`` down, whose mode lets in more than its owner."""
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent), *(Path(parent, name) for name in names)):
+            with suppress(FileNotFoundError):  # a running node removes what it is done with
+                if path.lstat().st_mode & OTHERS:
+                    return path
+    return None
+
+
+def _opened_for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, OWN_FILE)
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

@@ -15,9 +15,9 @@ _NATIVE_OTHER = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
 """Big endian and deflated: no encapsulated pixels, and no Explicit VR Little Endian either."""
 
 _CLASS, _INSTANCE = 0x00080016, 0x00080018
-_MANUFACTURER, _EQUIPMENT = 0x00080070, 0x0018A001
+_MANUFACTURER, _PATIENT, _EQUIPMENT = 0x00080070, 0x00100020, 0x0018A001
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
-_WANTED = frozenset({_CLASS, _INSTANCE, _MANUFACTURER, _STUDY, _SERIES})
+_WANTED = frozenset({_CLASS, _INSTANCE, _MANUFACTURER, _PATIENT, _STUDY, _SERIES})
 _LONG = frozenset(b"OB OW OF OD OL OV SQ UC UR UT UN SV UV".split())
 """Value representations with a length of four bytes (PS3.5 Table 7.1-1)."""
 
@@ -65,9 +65,12 @@ def _header_of(values: dict[int, str]) -> Header | None:
         study_instance_uid=values.get(_STUDY, ""),
         series_instance_uid=values.get(_SERIES, ""),
         manufacturer=values.get(_MANUFACTURER, ""),
+        patient_id=values.get(_PATIENT, ""),
     )
-    maker = found.manufacturer
-    is_plain = maker.isprintable() and maker == maker.strip() and "\\" not in maker
+    texts = (found.manufacturer, found.patient_id)
+    is_plain = all(
+        text.isprintable() and text == text.strip() and "\\" not in text for text in texts
+    )
     uids = (values.get(tag, "") for tag in (_CLASS, _INSTANCE, _STUDY, _SERIES))
     return found if is_plain and all(map(is_valid_uid, uids)) else None
 

@@ -21,6 +21,7 @@ _WANTED: list[BaseTag | int] = [
         "SOPClassUID",
         "SOPInstanceUID",
         "Manufacturer",
+        "PatientID",
         "ContributingEquipmentSequence",
         "StudyInstanceUID",
         "SeriesInstanceUID",
@@ -62,6 +63,7 @@ def _header_of(found: Dataset) -> Header:
         study_instance_uid=_text(found, "StudyInstanceUID"),
         series_instance_uid=_text(found, "SeriesInstanceUID"),
         manufacturer=_text(found, "Manufacturer"),
+        patient_id=_text(found, "PatientID"),
         equipment=tuple(_text(item, "Manufacturer") for item in equipment),
     )
 

@@ -6,7 +6,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
-from dicom_node.durable import PARTIAL
+from dicom_node.durable import OWN_FILE, PARTIAL
 
 
 class Incoming:
@@ -20,7 +20,7 @@ class Incoming:
         self.size = 0
         self._path = folder / f"{os.urandom(16).hex()}{PARTIAL}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor: int | None = os.open(self._path, flags, 0o666)
+        self._descriptor: int | None = os.open(self._path, flags, OWN_FILE)
         self._is_renamed = self._is_synced = False
         self._content = sha256()
 

@@ -10,6 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
@@ -22,6 +30,7 @@ RESULT_MANUFACTURER = "sifdetect project"
 
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")  # PS3.5 9.1
 _UID_LENGTH = 64
+_ANYBODY = "*"
 
 _IMAGES = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{suffix}"
@@ -51,6 +60,7 @@ class Header:
     """The attributes that decide what happens to an instance; empty where absent.
 
     Attributes:
+        patient_id: for the audit log alone.
         equipment: Manufacturer of each item of the Contributing Equipment Sequence (0018,A001).
     """
 
@@ -59,6 +69,7 @@ class Header:
     study_instance_uid: str
     series_instance_uid: str
     manufacturer: str = ""
+    patient_id: str = ""
     equipment: tuple[str, ...] = ()
 
 
@@ -108,8 +119,38 @@ def kind_of(header: Header) -> Kind:
 
 
 def may_call(title: str, address: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a calling AE is let in: ``allowed`` holds ``AE`` or ``AE@ADDRESS``."""
-    return not allowed or title in allowed or f"{title}@{address}" in allowed
+    """Whether a calling AE is let in.
+
+    Args:
+        allowed: ``AE``, ``AE@ADDRESS`` or ``AE@NETWORK/BITS``; ``*`` stands for any AE title; empty
+            lets all in.
+    """
+    return not allowed or any(_fits(title, address, entry) for entry in allowed)
+
+
+def network_of(entry: str) -> IPv4Network | IPv6Network | None:
+    """The network in ``AE@NETWORK/BITS`` or ``AE@ADDRESS``; None where there is none."""
+    try:
+        return ip_network(entry.rpartition("@")[2])
+    except ValueError:
+        return None
+
+
+def _fits(title: str, address: str, entry: str) -> bool:
+    known, at, _ = entry.rpartition("@")
+    if not at:
+        return entry in (title, _ANYBODY)
+    network, caller = network_of(entry), _plain_address(address)
+    return known in (title, _ANYBODY) and bool(network and caller) and caller in (network or ())
+
+
+def _plain_address(address: str) -> IPv4Address | IPv6Address | None:
+    """A caller's address; one of IPv4 also where it came through an IPv6 socket."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def is_room_left(free_bytes: int, incoming_bytes: int, min_free_mb: int) -> bool:

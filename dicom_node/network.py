@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from dicom_node import logs
+from dicom_node import logs, tls
 
+HANDSHAKE_SECONDS = 15.0
+"""Who connects and has not agreed on TLS after this time is cut off."""
 _PDU_HEADER_BYTES = 6  # PS3.8 9.3.1: type, reserved, length
+_FAREWELL_SECONDS = 2.0
+_FAREWELL_BYTES = 1 << 20
 _PDU_TYPES = range(1, 8)
 _ASSOCIATION_PDU_BYTES = 1 << 20
 """Room for an A-ASSOCIATE-RQ with 128 presentation contexts, whatever the limit on data PDUs."""
@@ -44,11 +52,35 @@ def hang_up(association: Association) -> None:
         _wake(association)
 
 
+def close(transport: socket.socket) -> None:
+    """Close so that what was sent last arrives: wait a little for the peer to close first."""
+    deadline = time.monotonic() + _FAREWELL_SECONDS
+    drained = 0
+    tls.say_goodbye(transport, _FAREWELL_SECONDS)
+    with suppress(OSError):
+        transport.shutdown(socket.SHUT_WR)
+        while drained < _FAREWELL_BYTES and (left := deadline - time.monotonic()) > 0:
+            transport.settimeout(left)
+            received = len(transport.recv(65536))
+            if not received:
+                break
+            drained += received
+    transport.close()
+
+
 class Server(ThreadedAssociationServer):
-    """A server whose troubles go into the log."""
+    """A server whose troubles go into the log.
+
+    Attributes:
+        turned_away: is told the address of who did not get through TLS, and why.
+        secure: how it speaks TLS, where it does. The library's own way would shake hands in the
+            thread that accepts, where one silent visitor keeps everybody out.
+    """
 
     daemon_threads = True
     request_queue_size = 128
+    secure: ssl.SSLContext | None = None
+    turned_away: Callable[[str, str], None] = staticmethod(lambda address, reason: None)
 
     def handle_error(self, *_: object) -> None:
         """Say what kind of trouble a connection made."""
@@ -59,6 +91,38 @@ class BoundedHandler(RequestHandler):
     """Gives each association a bounded socket, which begins with what was read ``already``."""
 
     already = b""
+
+    def handle(self) -> None:
+        """Agree on TLS where the server speaks it, and leave the rest to the library."""
+        transport = self.wrapped()
+        try:
+            if isinstance(transport, ssl.SSLSocket):
+                tls.shake_hands(transport, HANDSHAKE_SECONDS)
+                transport.settimeout(None)
+        except OSError as error:
+            self.dropped(tls.reason_of(error))
+            close(transport)  # so that the peer hears the alert
+        else:
+            self.hand_over()
+
+    def wrapped(self) -> socket.socket:
+        """The visitor's socket, which is to speak TLS where the server does."""
+        secure = cast(Server, self.server).secure
+        if secure is not None:
+            self.request = tls.wrapped(cast(socket.socket, self.request), secure)
+        return cast(socket.socket, self.request)
+
+    def hand_over(self) -> None:
+        """Have the library serve the visitor, in a thread of its own."""
+        super().handle()
+
+    def dropped(self, reason: str) -> None:
+        """Say in the log why a visitor was sent away, unless it just left."""
+        if reason:
+            address = str(self.client_address[0])
+            logs.warning("connection dropped", reason=reason, address=address)
+            if reason.startswith(tls.PREFIX):
+                cast(Server, self.server).turned_away(address, reason)
 
     def _create_association(self) -> Association:
         association = super()._create_association()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Lock, Thread
+from threading import Thread
 from typing import cast
 
 from pydicom.pixels.decoders.base import get_decoder
@@ -18,20 +18,22 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from dicom_node import logs
 from dicom_node.acceptor import VERIFICATION, Conversation, Terms
+from dicom_node.admission import Admission, Answer, Asking, Rejection
+from dicom_node.audit import Party
+from dicom_node.auditlog import Auditor
 from dicom_node.config import DicomConfig
 from dicom_node.desk import Arrival, Desk, Sender
-from dicom_node.door import REQUEST_SECONDS, Door, House, HouseServer, Rejection
-from dicom_node.intake import SUCCESS, Command, may_call
+from dicom_node.door import REQUEST_SECONDS, Door, House, HouseServer
+from dicom_node.intake import SUCCESS, Command
+from dicom_node.limits import LimitsConfig
 from dicom_node.network import hang_up, prepare_library, send_without_delay
 from dicom_node.pdu import APPLICATION_CONTEXT, Proposal
 from dicom_node.spool import Spool
+from dicom_node.tls import server_context
 from sifdetect.errors import NetworkError
 
-_CALLING_AE_NOT_RECOGNISED = (0x01, 0x01, 0x03)  # PS3.8 Table 9-21
-_CALLED_AE_NOT_RECOGNISED = (0x01, 0x01, 0x07)
-_CONTEXT_NOT_SUPPORTED = (0x01, 0x01, 0x02)
+_CONTEXT_NOT_SUPPORTED = (0x01, 0x01, 0x02)  # PS3.8 Table 9-21
 _VERSION_NOT_SUPPORTED = (0x01, 0x02, 0x02)
-_LOCAL_LIMIT_EXCEEDED = (0x02, 0x03, 0x02)
 _UNLIMITED = 1 << 30
 _FAREWELL_SECONDS = 3.0
 
@@ -54,22 +56,33 @@ class Receiver:
         spool: Spool,
         min_free_mb: int,
         arrived: Callable[[Arrival], None],
+        limits: LimitsConfig | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         self._config = config
         self._arrived = arrived
-        self._desk = Desk(spool=spool, min_free_mb=min_free_mb, arrived=self._tell)
+        limits = limits or LimitsConfig()
+        self._auditor = auditor
+        self._desk = Desk(
+            spool=spool,
+            min_free_mb=min_free_mb,
+            arrived=self._tell,
+            limits=limits,
+            auditor=auditor,
+        )
         self._server: HouseServer | None = None
         self._entity = _entity(config)
-        self._admission = Lock()
-        self._admitted: list[Association | Conversation] = []
+        self._admission = Admission(config, limits, self._refused)
 
     def start(self) -> int:
         """Listen; returns the port, which the system chose where the settings say 0.
 
         Raises:
             NetworkError: the address cannot be listened on.
+            ConfigurationError: the files for TLS cannot be used.
         """
         prepare_library()
+        secure = server_context(self._config)
         address = (self._config.bind, self._config.port)
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, send_without_delay),
@@ -91,6 +104,8 @@ class Receiver:
             ) from error
         server = cast(HouseServer, made)
         server.house = self._house()
+        server.secure = secure
+        server.turned_away = self._turned_away
         self._entity._servers.append(server)
         self._server = server
         Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="dicom").start()
@@ -113,14 +128,21 @@ class Receiver:
             time.sleep(0.05)
 
     def _left(self, server: HouseServer) -> list[Association | Conversation]:
-        with self._admission:
-            own = [one for one in self._admitted if isinstance(one, Conversation)]
-        return [*server.active_associations, *(one for one in own if one.is_alive())]
+        own = [one for one in self._admission.admitted if isinstance(one, Conversation)]
+        return [*server.active_associations, *own]
 
     @property
     def is_listening(self) -> bool:
         """Whether senders can connect."""
         return self._server is not None
+
+    def _refused(self, asking: Asking, rejection: Rejection) -> None:
+        if self._auditor is not None and rejection.is_intrusion:
+            self._auditor.alert(Party(title=asking.calling, place=asking.address), rejection.reason)
+
+    def _turned_away(self, address: str, reason: str) -> None:
+        if self._auditor is not None:
+            self._auditor.alert(Party(title="", place=address), reason)
 
     def _tell(self, arrival: Arrival) -> None:
         self._arrived(arrival)
@@ -139,40 +161,27 @@ class Receiver:
 
     def _answer(
         self, proposal: Proposal, address: str, conversation: Conversation
-    ) -> Rejection | None:
+    ) -> Answer | None:
         """How an association that pynetdicom does not see is rejected, if it is."""
-        config, answer = self._config, None
         if not proposal.version & 1:
-            answer = _VERSION_NOT_SUPPORTED
-        elif proposal.application_context != APPLICATION_CONTEXT:
-            answer = _CONTEXT_NOT_SUPPORTED
-        elif config.check_called_ae and proposal.called != config.ae_title.strip():
-            answer = _CALLED_AE_NOT_RECOGNISED
-        elif not may_call(proposal.calling, address, config.allowed_callers):
-            answer = _CALLING_AE_NOT_RECOGNISED
-        elif not self._admit(conversation):
-            answer = _LOCAL_LIMIT_EXCEEDED
-        if answer is not None:
-            _record_rejection(answer, proposal.calling, address)
-        return answer
+            return _unsupported(_VERSION_NOT_SUPPORTED, proposal.calling, address)
+        if proposal.application_context != APPLICATION_CONTEXT:
+            return _unsupported(_CONTEXT_NOT_SUPPORTED, proposal.calling, address)
+        asking = Asking(called=proposal.called, calling=proposal.calling, address=address)
+        return self._admission.judge(asking, conversation)
 
     def _on_requested(self, event: evt.Event) -> None:
         request = event.assoc.requestor
-        title = request.primitive.calling_ae_title.strip() if request.primitive else ""
-        address = request.address or ""
-        if not may_call(title, address, self._config.allowed_callers):
-            _reject(event.assoc, _CALLING_AE_NOT_RECOGNISED, caller=title, address=address)
-        elif not self._admit(event.assoc):
-            _reject(event.assoc, _LOCAL_LIMIT_EXCEEDED, caller=title, address=address)
-
-    def _admit(self, association: Association | Conversation) -> bool:
-        """Count only those who asked: a health check that just connects takes nobody's place."""
-        with self._admission:
-            self._admitted = [one for one in self._admitted if one.is_alive()]
-            if len(self._admitted) >= self._config.max_associations:
-                return False
-            self._admitted.append(association)
-            return True
+        called, calling = (
+            (request.primitive.called_ae_title.strip(), request.primitive.calling_ae_title.strip())
+            if request.primitive
+            else ("", "")
+        )
+        asking = Asking(called=called, calling=calling, address=request.address or "")
+        answer = self._admission.judge(asking, event.assoc)
+        if answer is not None:
+            event.assoc.acse.send_reject(*answer)
+            event.assoc.kill()
 
     def _on_echo(self, event: evt.Event) -> int:
         return SUCCESS
@@ -193,7 +202,7 @@ class Receiver:
 
 def _entity(config: DicomConfig) -> AE:
     entity = AE(ae_title=config.ae_title)
-    entity.require_called_aet = config.check_called_ae
+    entity.require_called_aet = False  # judged by the receiver itself
     entity.maximum_associations = _UNLIMITED  # counted by the receiver itself
     entity.maximum_pdu_size = config.max_pdu_bytes
     entity.acse_timeout = min(config.timeout_seconds, REQUEST_SECONDS)
@@ -213,13 +222,12 @@ def _is_decodable(syntax: UID) -> bool:
         return False
 
 
-def _reject(association: Association, answer: Rejection, *, caller: str, address: str) -> None:
-    _record_rejection(answer, caller, address)
-    association.acse.send_reject(*answer)
-    association.kill()
-
-
-def _record_rejection(answer: Rejection, caller: str, address: str) -> None:
+def _unsupported(answer: Answer, caller: str, address: str) -> Answer:
     logs.warning(
-        "association refused", answer="/".join(map(str, answer)), caller=caller, address=address
+        "association refused",
+        answer="/".join(map(str, answer)),
+        reason="no association of DICOM as it is",
+        caller=caller,
+        address=address,
     )
+    return answer

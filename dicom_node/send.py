@@ -21,6 +21,7 @@ from dicom_node import stow
 from dicom_node.answers import Answer, needed_classes, word_of
 from dicom_node.config import Destination
 from dicom_node.network import prepare_library, send_without_delay
+from dicom_node.tls import ANY_NAME, ClientContext, client_context
 from dicom_node.versions import Result, result_of
 from sifdetect.errors import NetworkError
 
@@ -116,16 +117,21 @@ def associated(
 
     Raises:
         NetworkError: there is none.
+        ConfigurationError: the files for TLS cannot be used.
     """
+    context = client_context(destination) if destination.tls else None
+    named = destination.tls_name not in ("", ANY_NAME)
+    name = destination.tls_name if named else destination.host
     association = entity.associate(
         destination.host,
         destination.port,
         ae_title=destination.ae_title,
         evt_handlers=[(evt.EVT_CONN_OPEN, send_without_delay), *handlers],
+        tls_args=(context, name) if context else None,
     )
     if not association.is_established:
         raise NetworkError(
-            f"{_spelt(destination)} {_why_not(association)}",
+            f"{_spelt(destination)} {_why_not(association, context)}",
             hint="Check its address, port and AE title, and that it knows the node's AE title",
         )
     try:
@@ -135,7 +141,9 @@ def associated(
             association.release()
 
 
-def _why_not(association: Association) -> str:
+def _why_not(association: Association, context: ClientContext | None) -> str:
+    if context is not None and context.failure and not association.is_rejected:
+        return f"could not be reached ({context.failure})"
     if association.is_rejected:
         answer = association.acceptor.primitive
         return f"rejected the association ({answer.reason_str})" if answer else "rejected it"

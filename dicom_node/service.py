@@ -14,10 +14,11 @@ from typing import Any
 
 from dicom_node import logs
 from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
+from dicom_node.auditlog import Auditor
 from dicom_node.commit import CommitListener, Commitments
 from dicom_node.config import Config
 from dicom_node.desk import Arrival
-from dicom_node.durable import make_folder, write_json
+from dicom_node.durable import OTHERS, OWN_FOLDER, make_folder, write_json
 from dicom_node.guard import FolderLock, Guard
 from dicom_node.health import Health
 from dicom_node.intake import Kind
@@ -31,7 +32,6 @@ from sifdetect.errors import ConfigurationError
 STATUS_FILE = "node.json"
 _SWEEP_SECONDS = 1.0
 _STUCK_SECONDS = 120.0
-_ONLY_OWNER = 0o077
 
 
 def serve(
@@ -82,13 +82,22 @@ class Node:
         self._guard = Guard(self._folder, self._executor)
         self._spool = Spool(self._folder)
         self._analyst = Analyst(analyze, config.analysis.timeout_seconds)
-        self._stages = Stages(config, spool=self._spool, analyse=self._analyst.analyse, now=now)
+        self._auditor = Auditor(config.audit, self._folder, title=config.dicom.ae_title)
+        self._stages = Stages(
+            config,
+            spool=self._spool,
+            analyse=self._analyst.analyse,
+            now=now,
+            auditor=self._auditor,
+        )
         self._workflows: Workflows | None = None
         self._receiver = Receiver(
             config.dicom,
             spool=self._spool,
             min_free_mb=config.storage.min_free_mb,
             arrived=self._arrived,
+            limits=config.limits,
+            auditor=self._auditor,
         )
         self._health = Health(config.http, self.obstacles)
         self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
@@ -122,6 +131,7 @@ class Node:
             "started_at": time.time(),
         }
         write_json(self._folder / STATUS_FILE, status)
+        self._auditor.activity(starts=True)
         logs.info("ready", **status)
         return status
 
@@ -132,6 +142,8 @@ class Node:
             self._receiver.stop()
         self._commit.stop()
         self._health.stop()
+        if self._workflows is not None:
+            self._auditor.activity(starts=False)
         self._analyst.stop()
         if self._workflows is not None:
             self._workflows.stop()
@@ -148,9 +160,12 @@ class Node:
         return found
 
     def _take_folder(self) -> None:
-        os.umask(_ONLY_OWNER)  # images and reports are for nobody else on this machine
+        os.umask(OTHERS)  # images and reports are for nobody else on this machine
         try:
             make_folder(self._folder)
+            if self._folder.stat().st_mode & OTHERS:
+                self._folder.chmod(OWN_FOLDER)
+                logs.warning("data folder was open to others", folder=str(self._folder))
             self._lock.hold()
             self._spool.prepare()
             self._guard.hold()
@@ -196,6 +211,7 @@ class Node:
         last = time.monotonic()
         while not self._stopping.wait(_SWEEP_SECONDS):
             try:
+                self._auditor.settle()
                 self._sweep()
                 if time.monotonic() - last >= self._config.jobs.reconcile_seconds:
                     last = time.monotonic()

@@ -10,11 +10,26 @@ import difflib
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from sifdetect.errors import ConfigurationError
+
+
+def text(default: str, pattern: str) -> Any:
+    """A key that holds text of a pattern."""
+    return field(default=default, metadata={"pattern": pattern})
+
+
+def number(default: float, low: float, high: float) -> Any:
+    """A key that holds a number from ``low`` to ``high``."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def texts(default: tuple[str, ...], pattern: str) -> Any:
+    """A key that holds a list of texts, each of a pattern."""
+    return field(default=default, metadata={"pattern": pattern})
 
 
 def build(kind: Any, document: Any, *, where: str) -> object:

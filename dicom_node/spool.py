@@ -43,6 +43,7 @@ class _Index:
     """Which content is held of each SOP Instance UID of one study, by their hashes."""
 
     digests: dict[str, str]
+    size: int
     syncs: dict[Path, FolderSync] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -143,6 +144,7 @@ class Spool:
             if held != digest:
                 incoming.sync()
                 incoming.rename(target / f"{identity}.{digest}{_SUFFIX}")
+                index.size += incoming.size
             index.digests.setdefault(identity, digest)
             sync = index.syncs.setdefault(target, FolderSync(target))
         incoming.discard()
@@ -150,6 +152,13 @@ class Spool:
         if held == digest:
             return Stored.SAME
         return Stored.NEW if held is None else Stored.CONFLICT
+
+    def with_one_more(self, header: Header, incoming: Incoming) -> tuple[int, int]:
+        """How many instances and bytes the study would have if this one were kept."""
+        index = self._index(header.study_instance_uid)
+        held = index.digests.get(name_of(header.sop_instance_uid))
+        more = 0 if held == incoming.digest else incoming.size
+        return len(index.digests) + (held is None), index.size + more
 
     def studies(self) -> Iterator[StudyFolder]:
         """Every study in the spool."""
@@ -171,7 +180,7 @@ class Spool:
                 doomed += [study.path / kind / name for name in _names(study.path / kind)]
             for path in doomed:
                 path.unlink(missing_ok=True)
-            index.digests = _digests(study.path)
+            index.digests, index.size = _digests(study.path), _size(study.path)
 
     def _study_path(self, study_instance_uid: str) -> Path:
         return self._studies / name_of(study_instance_uid)
@@ -184,7 +193,7 @@ class Spool:
                 if not (path / "study.json").exists():
                     make_folder(path)
                     write_json(path / "study.json", {"study_instance_uid": study_instance_uid})
-                index = self._indices[path.name] = _Index(_digests(path))
+                index = self._indices[path.name] = _Index(_digests(path), _size(path))
             self._indices.move_to_end(path.name)
             self._forget_oldest()
             return index
@@ -197,6 +206,10 @@ class Spool:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob(f"*{_SUFFIX}"))
+
+
+def _size(study: Path) -> int:
+    return sum(path.stat().st_size for path in study.glob(f"*/*{_SUFFIX}"))
 
 
 def _digests(study: Path) -> dict[str, str]:

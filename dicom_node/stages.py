@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 from dicom_node import logs
 from dicom_node.analysis import Outcome
+from dicom_node.auditlog import Auditor
 from dicom_node.config import Config
-from dicom_node.delivery import Courier, told
+from dicom_node.delivery import Courier, fresh, told
 from dicom_node.failed import write_failure_report
 from dicom_node.intake import Kind
 from dicom_node.reports import Marker, Report, open_report, report_of
+from dicom_node.returned import record_answers
 from dicom_node.spool import Spool
 
 _TO_RETRY = (Marker.FAILED, Marker.UNDELIVERED)
@@ -52,8 +54,15 @@ class Stages:
     """The work of the node, over one spool."""
 
     def __init__(
-        self, config: Config, *, spool: Spool, analyse: Analyse, now: Callable[[], float]
+        self,
+        config: Config,
+        *,
+        spool: Spool,
+        analyse: Analyse,
+        now: Callable[[], float],
+        auditor: Auditor | None = None,
     ) -> None:
+        self._auditor = auditor
         self._config = config
         self._spool = spool
         self._analyse = analyse
@@ -120,6 +129,9 @@ class Stages:
         document, delay = self._courier.attempt(report, destination)
         report.record_delivery(destination, document)
         _log_delivery(study_instance_uid, document, told(before, document))
+        if self._auditor is not None:
+            peer = self._config.destination[destination]
+            record_answers(self._auditor, peer, report.objects, fresh(before, document))
         return delay
 
     def destinations(self) -> list[str]:

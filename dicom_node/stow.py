@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import uuid
 from collections.abc import Sequence
 from http.client import HTTPException
@@ -16,6 +17,7 @@ from pydicom.uid import UID
 
 from dicom_node.answers import Answer, word_of
 from dicom_node.config import Destination
+from dicom_node.tls import client_context
 from dicom_node.versions import Result, result_of
 from sifdetect.errors import NetworkError
 
@@ -89,7 +91,7 @@ def _exchange(
     if destination.authorization:
         request.add_unredirected_header("Authorization", destination.authorization)
     try:
-        with urlopen(request, timeout=timeout_seconds) as answer:
+        with urlopen(request, timeout=timeout_seconds, context=_secure(destination)) as answer:
             return answer.status, _parsed(answer.read())
     except HTTPError as error:
         if error.code in _NO_ANSWER:
@@ -104,6 +106,10 @@ def _exchange(
             f"{destination.url} could not be reached ({reason})",
             hint="Check url, certificate and network",
         ) from error
+
+
+def _secure(destination: Destination) -> ssl.SSLContext | None:
+    return client_context(destination) if destination.url.startswith("https:") else None
 
 
 def _parsed(body: bytes) -> Any:

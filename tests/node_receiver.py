@@ -13,6 +13,7 @@ from pathlib import Path
 from dicom_node import logs
 from dicom_node.config import DicomConfig
 from dicom_node.desk import Arrival
+from dicom_node.limits import LimitsConfig
 from dicom_node.receive import Receiver
 from dicom_node.spool import Spool
 
@@ -41,7 +42,9 @@ class Received:
 
 
 @contextmanager
-def receiving(folder: Path, *, min_free_mb: int = 1, **settings: object) -> Iterator[Received]:
+def receiving(
+    folder: Path, *, min_free_mb: int = 1, limits: LimitsConfig | None = None, **settings: object
+) -> Iterator[Received]:
     """A receiver on a free port that writes below ``folder``."""
     log = io.StringIO()
     logs.set_up("info", log)
@@ -49,7 +52,9 @@ def receiving(folder: Path, *, min_free_mb: int = 1, **settings: object) -> Iter
     spool.prepare()
     arrivals: list[Arrival] = []
     config = DicomConfig(**{"port": 0, "timeout_seconds": 5.0, **settings})  # type: ignore[arg-type]  # tests choose
-    receiver = Receiver(config, spool=spool, min_free_mb=min_free_mb, arrived=arrivals.append)
+    receiver = Receiver(
+        config, spool=spool, min_free_mb=min_free_mb, arrived=arrivals.append, limits=limits
+    )
     port = receiver.start()
     try:
         yield Received(port, spool, receiver, log, arrivals)

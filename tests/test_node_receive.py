@@ -272,7 +272,7 @@ def test_answers_are_sent_without_delay(tmp_path: Path) -> None:
     study = world.study(1)
     with receiving(tmp_path) as one:
         association = world.scanner(one.port, study)
-        (accepted,) = one.receiver._admitted
+        (accepted,) = one.receiver._admission.admitted
         assert isinstance(accepted, Conversation)
         assert accepted.transport.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
         association.release()

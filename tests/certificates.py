@@ -1,0 +1,81 @@
+"""Authorities and certificates that live as long as a test run, made by Debian's openssl."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.conftest import find_tool
+
+_FOLDER = TemporaryDirectory(prefix="certificates-")
+_SUBJECT = "/O=Test/CN="
+_CURVE = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its key, both PEM files."""
+
+    certificate: str
+    key: str
+
+
+def authority(name: str) -> str:
+    """The certificate of an authority of that name, which signs what ``pair`` makes."""
+    return _authority(name).certificate
+
+
+@cache
+def pair(name: str, signed_by: str = "clinic", *, days: int = 30) -> Pair:
+    """A certificate for ``name`` on this machine, signed by an authority."""
+    made, signer = _files(f"{signed_by}-{name}-{days}"), _authority(signed_by)
+    request, extensions = Path(made.key).with_suffix(".csr"), Path(made.key).with_suffix(".ext")
+    extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    _openssl(
+        *("req", "-new", "-newkey", *_CURVE, "-nodes", "-subj", _SUBJECT + name),
+        *("-keyout", made.key, "-out", str(request)),
+    )
+    _openssl(
+        *("x509", "-req", "-in", str(request), "-CA", signer.certificate, "-CAkey", signer.key),
+        *("-CAcreateserial", "-days", str(days), "-extfile", str(extensions)),
+        *("-out", made.certificate),
+    )
+    return made
+
+
+def old_client(secured_by: Pair, authority_file: str) -> ssl.SSLContext:
+    """A client that knows nothing newer than TLS 1.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_verify_locations(authority_file)
+    context.load_cert_chain(secured_by.certificate, secured_by.key)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    return context
+
+
+@cache
+def _authority(name: str) -> Pair:
+    made = _files(f"authority-{name}")
+    _openssl(
+        *("req", "-x509", "-newkey", *_CURVE, "-nodes", "-days", "30"),
+        *("-subj", _SUBJECT + name, "-keyout", made.key, "-out", made.certificate),
+    )
+    return made
+
+
+def _files(name: str) -> Pair:
+    stem = Path(_FOLDER.name) / name
+    return Pair(str(stem.with_suffix(".pem")), str(stem.with_suffix(".key")))
+
+
+def _openssl(*arguments: str) -> None:
+    command = [str(find_tool("openssl")), *arguments]
+    subprocess.run(command, check=True, capture_output=True)
