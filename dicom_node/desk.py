@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
-from dicom_node import logs
+from dicom_node import logs, metrics
 from dicom_node.glance import glance
 from dicom_node.header import read_header
 from dicom_node.incoming import Incoming
@@ -43,10 +44,11 @@ class Arrival:
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """Who hands in, as the log names it."""
+    """Who hands in, as the log names it, and by which protocol."""
 
     title: str
     address: str
+    protocol: str = "dimse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,7 @@ class Delivery:
             self._record_conflict(header)
         arrival = Arrival(study_instance_uid=header.study_instance_uid, kind=kind, stored=stored)
         self._desk.arrived(arrival)
+        self._count(stored, incoming.size)
         return SUCCESS
 
     def _header(self, incoming: Incoming) -> Header:
@@ -155,7 +158,14 @@ class Delivery:
     def _fail(self, error: OSError) -> None:
         self._failure = f"The spool failed ({error.strerror})"
 
+    def _count(self, stored: Stored, size: int) -> None:
+        protocol = self._sender.protocol
+        metrics.INSTANCES.add(protocol=protocol, outcome=stored.value)
+        metrics.BYTES.add(size, protocol=protocol)
+        metrics.LAST_STORE.happened(time.time())
+
     def _refused(self, status: int, reason: str) -> int:
+        metrics.REFUSED.add(protocol=self._sender.protocol, status=f"0x{status:04X}")
         logs.warning(
             "instance refused",
             status=f"0x{status:04X}",

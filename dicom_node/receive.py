@@ -16,7 +16,7 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
-from dicom_node import logs
+from dicom_node import logs, metrics
 from dicom_node.acceptor import VERIFICATION, Conversation, Terms
 from dicom_node.config import DicomConfig
 from dicom_node.desk import Arrival, Desk, Sender
@@ -25,6 +25,7 @@ from dicom_node.intake import SUCCESS, Command, may_call
 from dicom_node.network import hang_up, prepare_library, send_without_delay
 from dicom_node.pdu import APPLICATION_CONTEXT, Proposal
 from dicom_node.spool import Spool
+from dicom_node.upload import Accepted
 from sifdetect.errors import NetworkError
 
 _CALLING_AE_NOT_RECOGNISED = (0x01, 0x01, 0x03)  # PS3.8 Table 9-21
@@ -122,6 +123,19 @@ class Receiver:
         """Whether senders can connect."""
         return self._server is not None
 
+    @property
+    def associations(self) -> int:
+        """How many associations there are now."""
+        with self._admission:
+            return sum(one.is_alive() for one in self._admitted)
+
+    def accepted(self) -> Accepted:
+        """The SOP classes and transfer syntaxes that are taken."""
+        terms = self._house().terms
+        return Accepted(
+            sop_classes=terms.storage_classes, transfer_syntaxes=terms.transfer_syntaxes
+        )
+
     def _tell(self, arrival: Arrival) -> None:
         self._arrived(arrival)
 
@@ -172,6 +186,7 @@ class Receiver:
             if len(self._admitted) >= self._config.max_associations:
                 return False
             self._admitted.append(association)
+            metrics.ASSOCIATIONS.add(answer="accepted")
             return True
 
     def _on_echo(self, event: evt.Event) -> int:
@@ -220,6 +235,7 @@ def _reject(association: Association, answer: Rejection, *, caller: str, address
 
 
 def _record_rejection(answer: Rejection, caller: str, address: str) -> None:
+    metrics.ASSOCIATIONS.add(answer="refused")
     logs.warning(
         "association refused", answer="/".join(map(str, answer)), caller=caller, address=address
     )
