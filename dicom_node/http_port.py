@@ -156,12 +156,7 @@ class _Connection(H11Protocol):
         self.app_state = {**self.app_state, "certified": certified}
         self._since = self.loop.time()
         self._wait()
-        if len(self.connections) > MOST_CONNECTIONS:
-            idle = [
-                one for one in self.connections if isinstance(one, _Connection) and one._is_idle
-            ]
-            if idle:
-                min(idle, key=lambda one: one._since).transport.abort()
+        self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; the clock runs from a request's first byte until its header is whole."""
@@ -179,6 +174,13 @@ class _Connection(H11Protocol):
     @property
     def _is_idle(self) -> bool:
         return self.conn.their_state is h11.IDLE
+
+    def _make_room(self) -> None:
+        own = [one for one in self.connections if isinstance(one, _Connection)]
+        alive = [one for one in own if not one.transport.is_closing()]
+        idle = [one for one in alive if one._is_idle]
+        if len(alive) > MOST_CONNECTIONS and idle:
+            min(idle, key=lambda one: one._since).transport.abort()
 
     def _wait(self) -> None:
         self._patience = self.loop.call_later(REQUEST_SECONDS, self._give_up)
