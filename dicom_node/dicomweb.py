@@ -93,6 +93,7 @@ class Intake:
         try:
             upload = Upload(self._desk, sender, parameters.get("boundary", ""), rules)
         except BrokenMultipart as error:
+            logs.warning("upload", status=400, reason=error.reason, address=sender.address)
             return told(400, f"Multipart body: {error.reason}")
         try:
             return await self._taken(request, upload, sender)

@@ -16,7 +16,9 @@ HEADER_BYTES = 8192
 """Most bytes of one part's header, and of what stands before the first boundary."""
 
 _PADDING_BYTES = 128
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")  # RFC 2046 5.1.1
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,199}[0-9A-Za-z'()+_,\-./:=?]")
+"""RFC 2046 5.1.1, which allows 70 characters; Orthanc's DICOMweb plugin 1.7 makes 73."""
+
 _GAP = b"\r\n\r\n"
 
 

@@ -30,6 +30,7 @@ _FORM_SECONDS = 10.0
 _WRONG_TOKEN_SECONDS = 1.0
 _BUSY_SECONDS, _IDLE_SECONDS = 5, 30
 _GROUPS = (("", "All"), (ATTENTION, "Needs attention"), (PROGRESS, "In progress"), (DONE, "Done"))
+_KINDS = {"page.css": "text/css", "icon.svg": "image/svg+xml"}
 _NOTES = {
     "again": ("It is being done again.", "good"),
     "refused": ("This report cannot be done again now.", "bad"),
@@ -54,7 +55,8 @@ class Pages:
         self._secure = secure
         self._cookie = "__Host-sifnode" if secure else "sifnode"
         self._sessions = Sessions()
-        self._style = files("dicom_node").joinpath("templates", "page.css").read_bytes()
+        shipped = files("dicom_node").joinpath("templates")
+        self._files = {name: shipped.joinpath(name).read_bytes() for name in _KINDS}
         self._environment = Environment(
             loader=PackageLoader("dicom_node"),
             autoescape=True,
@@ -72,16 +74,17 @@ class Pages:
             Route("/logout", self.leave, methods=["POST"], name="leave"),
             Route("/studies", self.studies, name="studies"),
             Route("/studies/retry", self.again, methods=["POST"], name="retry"),
-            Route("/page.css", self.style, name="style"),
+            *(Route(f"/{name}", self.static, name="static") for name in _KINDS),
         ]
 
     async def front(self, _: Request) -> Response:
         """To the list."""
         return RedirectResponse("/studies", 303)
 
-    async def style(self, _: Request) -> Response:
-        """How it looks."""
-        return Response(self._style, media_type="text/css")
+    async def static(self, request: Request) -> Response:
+        """What a page loads."""
+        name = request.url.path.removeprefix("/")
+        return Response(self._files[name], media_type=_KINDS[name])
 
     async def login(self, request: Request) -> Response:
         """The form that asks for the token."""
