@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from dicom_node import logs
+from dicom_node import logs, metrics
 from dicom_node.config import DicomConfig
 from dicom_node.intake import may_call
 from dicom_node.limits import LimitsConfig, Pace
@@ -84,6 +84,7 @@ class Admission:
     def judge(self, asking: Asking, association: Counted) -> Answer | None:
         """Let it in and count it, or say how it is rejected; a rejection stands in the log."""
         rejection = self._judged(asking, association)
+        metrics.ASSOCIATIONS.add(answer="refused" if rejection else "accepted")
         if rejection is None:
             return None
         logs.warning(

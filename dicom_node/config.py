@@ -28,6 +28,7 @@ _CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+(/\d{1,3})?)?"
 _DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _HOST = r"[A-Za-z0-9._:-]{1,253}"
 _OUTPUT = r"sr|seg|summary|data|text|pdf|gsps"
+_FILE = r"[^\0\n]{0,4000}"
 _URL = r"|https?://[!-~]{1,500}"
 
 _text, _number, _texts = settings.text, settings.number, settings.texts
@@ -54,11 +55,26 @@ class DicomConfig(tls.ServerTls):
 
 @dataclass(frozen=True, kw_only=True)
 class HttpConfig:
-    """Health checks for those who operate the node."""
+    """The HTTP port: health and metrics for all; STOW-RS and the page for those with the token.
+
+    Attributes:
+        token_file: holds the token; empty for health and metrics alone.
+        certificate, key: PEM files; empty for plain HTTP.
+        client_ca: whose certificates may send by STOW-RS without the token.
+        timeout_seconds: how long a sender may be silent.
+    """
 
     enabled: bool = True
     bind: str = _text("127.0.0.1", _HOST)
     port: int = _number(8112, 0, 65535)
+    token_file: str = _text("", _FILE)
+    certificate: str = _text("", _FILE)
+    key: str = _text("", _FILE)
+    client_ca: str = _text("", _FILE)
+    max_uploads: int = _number(8, 1, 1000)
+    max_request_mb: int = _number(8192, 1, 10**6)
+    max_instance_mb: int = _number(2048, 1, 10**6)
+    timeout_seconds: float = _number(60.0, 1, 3600)
 
 
 @dataclass(frozen=True, kw_only=True)

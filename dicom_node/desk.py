@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
-from dicom_node import logs
+from dicom_node import logs, metrics
 from dicom_node.audit import Party
 from dicom_node.auditlog import Auditor
 from dicom_node.glance import glance
@@ -47,10 +48,11 @@ class Arrival:
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """Who hands in, as the log names it."""
+    """Who hands in, as the log names it, and by which protocol."""
 
     title: str
     address: str
+    protocol: str = "dimse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +157,7 @@ class Delivery:
             self._desk.auditor.received(self._party, header, is_new=stored is not Stored.SAME)
         arrival = Arrival(study_instance_uid=header.study_instance_uid, kind=kind, stored=stored)
         self._desk.arrived(arrival)
+        self._count(stored, incoming.size)
         return SUCCESS
 
     def _header(self, incoming: Incoming) -> Header:
@@ -175,7 +178,14 @@ class Delivery:
     def _fail(self, error: OSError) -> None:
         self._failure = f"The spool failed ({error.strerror})"
 
+    def _count(self, stored: Stored, size: int) -> None:
+        protocol = self._sender.protocol
+        metrics.INSTANCES.add(protocol=protocol, outcome=stored.value)
+        metrics.BYTES.add(size, protocol=protocol)
+        metrics.LAST_STORE.happened(time.time())
+
     def _refused(self, status: int, reason: str, header: Header | None = None) -> int:
+        metrics.REFUSED.add(protocol=self._sender.protocol, status=f"0x{status:04X}")
         if header is not None and is_valid_uid(header.study_instance_uid) and self._desk.auditor:
             self._desk.auditor.refused(self._party, header, f"0x{status:04X} {reason}")
         logs.warning(

@@ -75,10 +75,15 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What the C-STORE request says that it carries."""
+    """What the C-STORE request, or a file sent by STOW-RS, says that it carries.
+
+    Attributes:
+        study_instance_uid: the only study that is asked for; empty for any.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
+    study_instance_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,5 +188,10 @@ _RULES: tuple[tuple[Callable[[Header, Command], bool], int, str], ...] = (
         lambda header, command: header.sop_class_uid != command.sop_class_uid,
         MISMATCH,
         "SOP Class UID differs between request and data set",
+    ),
+    (
+        lambda header, command: command.study_instance_uid not in ("", header.study_instance_uid),
+        MISMATCH,
+        "Study Instance UID differs between request and data set",
     ),
 )

@@ -16,7 +16,7 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
-from dicom_node import logs
+from dicom_node import logs, metrics
 from dicom_node.acceptor import VERIFICATION, Conversation, Terms
 from dicom_node.admission import Admission, Answer, Asking, Rejection
 from dicom_node.audit import Party
@@ -30,6 +30,7 @@ from dicom_node.network import hang_up, prepare_library, send_without_delay
 from dicom_node.pdu import APPLICATION_CONTEXT, Proposal
 from dicom_node.spool import Spool
 from dicom_node.tls import server_context
+from dicom_node.upload import Accepted
 from sifdetect.errors import NetworkError
 
 _CONTEXT_NOT_SUPPORTED = (0x01, 0x01, 0x02)  # PS3.8 Table 9-21
@@ -136,6 +137,18 @@ class Receiver:
         """Whether senders can connect."""
         return self._server is not None
 
+    @property
+    def associations(self) -> int:
+        """How many associations there are now."""
+        return len(self._admission.admitted)
+
+    def accepted(self) -> Accepted:
+        """The SOP classes and transfer syntaxes that are taken."""
+        terms = self._house().terms
+        return Accepted(
+            sop_classes=terms.storage_classes, transfer_syntaxes=terms.transfer_syntaxes
+        )
+
     def _refused(self, asking: Asking, rejection: Rejection) -> None:
         if self._auditor is not None and rejection.is_intrusion:
             self._auditor.alert(Party(title=asking.calling, place=asking.address), rejection.reason)
@@ -223,6 +236,7 @@ def _is_decodable(syntax: UID) -> bool:
 
 
 def _unsupported(answer: Answer, caller: str, address: str) -> Answer:
+    metrics.ASSOCIATIONS.add(answer="refused")
     logs.warning(
         "association refused",
         answer="/".join(map(str, answer)),

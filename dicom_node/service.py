@@ -1,4 +1,4 @@
-"""The node put together: receiver, spool, stages, job engine, analysis, health checks."""
+"""The node put together: receiver, spool, stages, job engine, analysis, HTTP port."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
 from dicom_node.auditlog import Auditor
 from dicom_node.commit import CommitListener, Commitments
 from dicom_node.config import Config
-from dicom_node.desk import Arrival
+from dicom_node.desk import Arrival, Desk
 from dicom_node.durable import OTHERS, OWN_FOLDER, make_folder, write_json
 from dicom_node.guard import FolderLock, Guard
-from dicom_node.health import Health
+from dicom_node.http_port import HttpPort
 from dicom_node.intake import Kind
+from dicom_node.jobs import retry
 from dicom_node.receive import Receiver
 from dicom_node.reconcile import reconcile
 from dicom_node.spool import Spool
 from dicom_node.stages import Stages
+from dicom_node.status import STATUS_FILE
+from dicom_node.vitals import Vitals, Waiting
+from dicom_node.web import Backstage, application
 from dicom_node.workflow import Workflows
 from sifdetect.errors import ConfigurationError
 
-STATUS_FILE = "node.json"
 _SWEEP_SECONDS = 1.0
-_STUCK_SECONDS = 120.0
 
 
 def serve(
@@ -99,12 +101,12 @@ class Node:
             limits=config.limits,
             auditor=self._auditor,
         )
-        self._health = Health(config.http, self.obstacles)
+        self._vitals = Vitals(config, self._spool, listening=self._listening, waiting=self._waiting)
+        self._http: HttpPort | None = None
         self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
         self._changed: set[str] = set()
         self._changed_lock = threading.Lock()
         self._stopping = threading.Event()
-        self._last_beat = time.monotonic()
 
     def start(self) -> dict[str, Any]:
         """Take the folder, open the ports, begin to work; returns what the status file says."""
@@ -115,7 +117,7 @@ class Node:
         reconcile(self._spool, self._stages, workflows)
         port = self._receiver.start()
         commit_port = self._commit.start() if self._commits() else None
-        http_port = self._health.start() if self._config.http.enabled else None
+        http_port = self._start_http() if self._config.http.enabled else None
         for target in (self._tick, self._maintain):
             threading.Thread(target=target, daemon=True, name=target.__name__).start()
         status = {
@@ -141,23 +143,39 @@ class Node:
         if self._receiver.is_listening:
             self._receiver.stop()
         self._commit.stop()
-        self._health.stop()
+        if self._http is not None:
+            self._http.stop()
         if self._workflows is not None:
             self._auditor.activity(starts=False)
         self._analyst.stop()
         if self._workflows is not None:
             self._workflows.stop()
 
-    def obstacles(self) -> list[str]:
-        """What keeps the node from taking studies; empty when it is ready."""
-        found = []
-        if not self._receiver.is_listening:
-            found.append("DICOM is not listening")
-        if self._spool.free_bytes() < self._config.storage.min_free_mb * 1024 * 1024:
-            found.append("the disk is nearly full")
-        if time.monotonic() - self._last_beat > _STUCK_SECONDS:
-            found.append("the job engine does not answer")
-        return found
+    def _start_http(self) -> int:
+        config = self._config
+        min_free_mb = config.storage.min_free_mb
+        backstage = Backstage(
+            folder=self._folder,
+            desk=Desk(
+                spool=self._spool,
+                min_free_mb=min_free_mb,
+                arrived=self._arrived,
+                limits=config.limits,
+                auditor=self._auditor,
+            ),
+            accepted=self._receiver.accepted,
+            obstacles=self._vitals.obstacles,
+            measured=self._vitals.measured,
+            retry=lambda study: retry(self._folder, study),
+        )
+        self._http = HttpPort(config.http, application(config.http, backstage))
+        return self._http.start()
+
+    def _listening(self) -> tuple[bool, int]:
+        return self._receiver.is_listening, self._receiver.associations
+
+    def _waiting(self) -> list[Waiting]:
+        return self._workflows.waiting() if self._workflows is not None else []
 
     def _take_folder(self) -> None:
         os.umask(OTHERS)  # images and reports are for nobody else on this machine
@@ -195,7 +213,6 @@ class Node:
                 changed, self._changed = self._changed, set()
             for study_instance_uid in changed:
                 self._tell(study_instance_uid)
-            self._last_beat = time.monotonic()
 
     def _tell(self, study_instance_uid: str) -> None:
         assert self._workflows is not None
@@ -217,7 +234,9 @@ class Node:
                     last = time.monotonic()
                     assert self._workflows is not None
                     reconcile(self._spool, self._stages, self._workflows)
+                self._vitals.beat("job database")
             except Exception as error:  # noqa: BLE001  # the next round may succeed
+                self._vitals.beat("job database", failed=True)
                 logs.error("maintenance failed", error=type(error).__name__)
 
     def _sweep(self) -> None:

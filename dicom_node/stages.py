@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from dicom_node import logs
+from dicom_node import logs, metrics
 from dicom_node.analysis import Outcome
 from dicom_node.auditlog import Auditor
 from dicom_node.config import Config
@@ -113,6 +113,7 @@ class Stages:
                 exit_code=outcome.exit_code,
                 seconds=outcome.seconds,
             )
+            _count_analysis(outcome)
         if not report.objects:
             report.mark(Marker.FAILED, reason=(report.outcome or {}).get("reason", ""))
         return bool(report.objects)
@@ -128,6 +129,7 @@ class Stages:
         before = report.delivery(destination)
         document, delay = self._courier.attempt(report, destination)
         report.record_delivery(destination, document)
+        _count_delivery(document)
         _log_delivery(study_instance_uid, document, told(before, document))
         if self._auditor is not None:
             peer = self._config.destination[destination]
@@ -219,6 +221,20 @@ def _is_remainder(report: Report, reports: list[Report]) -> bool:
         if other.sequence < report.sequence and other.marker is not Marker.WITHHELD
     ]
     return bool(earlier) and not earlier[-1].identities <= report.identities
+
+
+def _count_analysis(outcome: Outcome) -> None:
+    metrics.ANALYSES.add(state=outcome.state)
+    metrics.ANALYSIS_SECONDS.observe(outcome.seconds)
+    if outcome.state == "failed":
+        metrics.FAILURES.add(kind="analysis")
+
+
+def _count_delivery(document: dict[str, Any]) -> None:
+    state = document["state"].replace(" ", "_")
+    metrics.DELIVERIES.add(destination=document["destination"], outcome=state)
+    if state == "given_up":
+        metrics.FAILURES.add(kind="delivery")
 
 
 def _log_delivery(study: str, document: dict[str, Any], objects: str) -> None:

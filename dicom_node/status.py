@@ -10,8 +10,9 @@ from dicom_node.durable import read_json
 from dicom_node.guard import FolderLock
 from dicom_node.intake import Kind
 from dicom_node.reports import Report, hash_of
-from dicom_node.service import STATUS_FILE
 from dicom_node.spool import Spool, StudyFolder
+
+STATUS_FILE = "node.json"
 
 
 def status_of(folder: Path) -> dict[str, Any]:
@@ -76,6 +77,11 @@ def _study(study: StudyFolder) -> dict[str, Any]:
         "conflicts": len(study.conflicts()),
         "reports": [_report(one) for one in reports],
     }
+
+
+def state_of(study: StudyFolder) -> str:
+    """Where a study is, in one word."""
+    return _state(study.names(Kind.IMAGE), study.reports())
 
 
 def _state(images: list[str], reports: list[Report]) -> str:

@@ -24,6 +24,7 @@ from dbos import (
 
 from dicom_node.config import Config
 from dicom_node.stages import Stages
+from dicom_node.vitals import Waiting
 
 APPLICATION = "sifnode"
 APPLICATION_VERSION = "pipeline-1"  # fixed: another one would strand the jobs of the old
@@ -96,6 +97,18 @@ class Workflows:
         """The jobs that are marked as running, and by which executor."""
         rows = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         return {row.workflow_id: row.executor_id or "" for row in rows}
+
+    def waiting(self) -> list[Waiting]:
+        """The jobs that wait or run."""
+        rows = DBOS.list_workflows(status=ACTIVE, load_input=False, load_output=False)
+        return [
+            Waiting(
+                stage=str(row.queue_name or row.name),
+                status=str(row.status).lower(),
+                since=(row.created_at or 0) / 1000,
+            )
+            for row in rows
+        ]
 
     def recover(self, executor: str) -> None:
         """Put the jobs of a dead executor back into their queues."""

@@ -7,6 +7,7 @@ takes two seconds, ``hang`` takes for ever, ``break`` raises, ``flaky`` raises t
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ from sifdetect.findings import (
     MorphologyFinding,
     Presence,
     StudyFindings,
+    to_json,
 )
 
 RESULTS = {
@@ -70,7 +72,10 @@ def small_analysis(images: Sequence[Path], out: Path) -> list[Small]:
     error = UnsuitableSeries("Unsuitable on purpose") if wish == "refuse" else None
     for name in ["sr"] if error else RESULTS:
         _result(sources, name).save_as(folder / f"{name}.dcm", enforce_file_format=True)
-    return [Small(findings=None if error else _absent(sources[0]), error=error)]
+    findings = None if error else _absent(sources[0])
+    if findings is not None:
+        (folder / "findings.json").write_text(json.dumps(to_json(findings)))
+    return [Small(findings=findings, error=error)]
 
 
 def _result(sources: Sequence[Dataset], name: str) -> Dataset:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,14 @@ class Chromium:
         assert self._playwright is not None
         self._browser.close()
         self._playwright.stop()
+
+    def page(self, *, width: int = 1280, height: int = 860, dark: bool = False) -> Page:
+        """An empty page of a browser that shares nothing with others."""
+        assert self._browser is not None
+        scheme: Literal["dark", "light"] = "dark" if dark else "light"
+        return self._browser.new_page(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
 
     def open(self, url: str) -> Viewing:
         """A study in a page of its own."""
