@@ -24,6 +24,7 @@ _CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+)?"
 _DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _HOST = r"[A-Za-z0-9._:-]{1,253}"
 _OUTPUT = r"sr|seg|summary|data|text|pdf|gsps"
+_DATABASE = r"|postgresql://[!-~]{1,500}"
 _URL = r"|https?://[!-~]{1,500}"
 
 
@@ -111,8 +112,15 @@ class CommitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class JobsConfig:
-    """How often the job engine looks for work, and how often the spool is compared with it."""
+    """The job engine: where its jobs are kept, what this process does, how often it looks.
 
+    Attributes:
+        database: of several processes, PostgreSQL; empty for a file in the data folder.
+        role: ``receiver`` takes studies in and cleans up, ``worker`` analyses and sends.
+    """
+
+    database: str = field(default="", repr=False, metadata={"pattern": _DATABASE})
+    role: str = _text("all", r"all|receiver|worker")
     poll_seconds: float = _number(1.0, 0.02, 60)
     reconcile_seconds: float = _number(180.0, 0.5, 86400)
 
@@ -271,6 +279,11 @@ def _check_whole(config: Config, where: str) -> None:
         raise ConfigurationError(
             f"{where}: study.max_wait_seconds ({study.max_wait_seconds}) is shorter than "
             f"study.quiet_seconds ({study.quiet_seconds})"
+        )
+    if config.jobs.role != "all" and not config.jobs.database:
+        raise ConfigurationError(
+            f"{where}: jobs.role is {config.jobs.role} and jobs.database is empty",
+            hint="Processes that share the work share a PostgreSQL database",
         )
     for name, destination in config.destination.items():
         if not destination.host and not destination.url:

@@ -14,6 +14,7 @@ from dicom_node.answers import Answer, chosen
 from dicom_node.circuit import Circuit
 from dicom_node.commit import Commitments, reason_of, request
 from dicom_node.config import Config, retry_delay_seconds
+from dicom_node.killpoint import reach
 from dicom_node.reports import Report
 from dicom_node.send import echo, send
 from sifdetect.errors import NetworkError
@@ -103,6 +104,7 @@ class Courier:
                 config=self._config,
                 commitments=self._commitments,
             )
+            reach("commitment asked for")
         except NetworkError as error:  # it has just taken the objects: no matter of the circuit
             self._commitments.forget(transaction)
             document |= {"commit": None, "error": f"storage commitment: {error.reason}"}

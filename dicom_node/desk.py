@@ -22,6 +22,7 @@ from dicom_node.intake import (
     kind_of,
     refusal,
 )
+from dicom_node.killpoint import reach
 from dicom_node.spool import Spool, Stored
 from sifdetect.errors import UnreadableInput
 
@@ -131,6 +132,7 @@ class Delivery:
             return self._refused(broken.status, broken.reason)
         kind = kind_of(header)
         stored = self._desk.spool.keep(incoming, header, kind)
+        reach("instance kept")
         if stored is Stored.CONFLICT:
             self._record_conflict(header)
         arrival = Arrival(study_instance_uid=header.study_instance_uid, kind=kind, stored=stored)

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dicom_node.killpoint import reach
+
 PARTIAL = ".part"
 """Ending of a file that is still being written; what a kill leaves behind is swept by its name."""
 
@@ -107,6 +109,7 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}{PARTIAL}")
     text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
     write_partial(partial, [text.encode()])
+    reach(f"{path.name} written")
     put_in_place(partial, path)
 
 

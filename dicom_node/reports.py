@@ -18,6 +18,7 @@ from typing import Any
 
 from dicom_node.durable import make_folder, put_in_place, read_json, sync_file, write_json
 from dicom_node.intake import Kind
+from dicom_node.killpoint import reach
 
 _HASH_LENGTH = 32
 
@@ -117,6 +118,7 @@ class Report:
         for path in sorted(work.rglob("*")):
             sync_file(path)
         put_in_place(work, self.folder / "results")
+        reach("results in place")
 
     def discard_results(self) -> None:
         """Forget the results, so that the study is analysed again."""

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import psycopg
+
 from dicom_node import logs
 from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
 from dicom_node.commit import CommitListener, Commitments
@@ -21,12 +23,14 @@ from dicom_node.durable import make_folder, write_json
 from dicom_node.guard import FolderLock, Guard
 from dicom_node.health import Health
 from dicom_node.intake import Kind
+from dicom_node.killpoint import reach
+from dicom_node.lifelines import DatabaseLifelines, FileLifelines, Lifelines
 from dicom_node.receive import Receiver
 from dicom_node.reconcile import reconcile
 from dicom_node.spool import Spool
 from dicom_node.stages import Stages
 from dicom_node.workflow import Workflows
-from sifdetect.errors import ConfigurationError
+from sifdetect.errors import ConfigurationError, NetworkError
 
 STATUS_FILE = "node.json"
 _SWEEP_SECONDS = 1.0
@@ -71,6 +75,11 @@ def _analysis(config: Config) -> Analyze:
     return analyze_with_sifdetect(replace(config.analysis, outputs=config.outputs))
 
 
+def _lifelines(config: Config) -> Lifelines:
+    database = config.jobs.database
+    return DatabaseLifelines(database) if database else FileLifelines(config.storage.folder)
+
+
 class Node:
     """One node in this process."""
 
@@ -79,7 +88,8 @@ class Node:
         self._folder = config.storage.folder
         self._executor = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         self._lock = FolderLock(self._folder)
-        self._guard = Guard(self._folder, self._executor)
+        self._guard = Guard(_lifelines(config), self._executor)
+        self._receives = config.jobs.role != "worker"
         self._spool = Spool(self._folder)
         self._analyst = Analyst(analyze, config.analysis.timeout_seconds)
         self._stages = Stages(config, spool=self._spool, analyse=self._analyst.analyse, now=now)
@@ -103,14 +113,17 @@ class Node:
         workflows = Workflows(self._config, stages=self._stages, executor=self._executor)
         workflows.launch()
         self._workflows = workflows
-        reconcile(self._spool, self._stages, workflows)
-        port = self._receiver.start()
-        commit_port = self._commit.start() if self._commits() else None
+        port = commit_port = None
+        if self._receives:
+            reconcile(self._spool, self._stages, workflows)
+            port = self._receiver.start()
+            commit_port = self._commit.start() if self._commits() else None
         http_port = self._health.start() if self._config.http.enabled else None
         for target in (self._tick, self._maintain):
             threading.Thread(target=target, daemon=True, name=target.__name__).start()
         status = {
             "ae_title": self._config.dicom.ae_title,
+            "role": self._config.jobs.role,
             "bind": self._config.dicom.bind,
             "port": port,
             "http_port": http_port,
@@ -121,7 +134,8 @@ class Node:
             "destinations": sorted(self._config.destination),
             "started_at": time.time(),
         }
-        write_json(self._folder / STATUS_FILE, status)
+        if self._receives:
+            write_json(self._folder / STATUS_FILE, status)
         logs.info("ready", **status)
         return status
 
@@ -139,7 +153,7 @@ class Node:
     def obstacles(self) -> list[str]:
         """What keeps the node from taking studies; empty when it is ready."""
         found = []
-        if not self._receiver.is_listening:
+        if self._receives and not self._receiver.is_listening:
             found.append("DICOM is not listening")
         if self._spool.free_bytes() < self._config.storage.min_free_mb * 1024 * 1024:
             found.append("the disk is nearly full")
@@ -151,13 +165,20 @@ class Node:
         os.umask(_ONLY_OWNER)  # images and reports are for nobody else on this machine
         try:
             make_folder(self._folder)
-            self._lock.hold()
-            self._spool.prepare()
-            self._guard.hold()
+            if self._receives:
+                self._lock.hold()
+                self._spool.prepare(shared=self._config.jobs.role != "all")
         except OSError as error:
             raise ConfigurationError(
                 f"The data folder {self._folder} cannot be used: {error.strerror}",
                 hint="Set storage.folder to a folder that can be written",
+            ) from error
+        try:
+            self._guard.hold()
+        except psycopg.OperationalError as error:
+            raise NetworkError(
+                "The database of the settings does not answer",
+                hint="Check jobs.database, and whether PostgreSQL runs",
             ) from error
 
     def _commits(self) -> bool:
@@ -178,6 +199,8 @@ class Node:
         while not self._stopping.wait(period):
             with self._changed_lock:
                 changed, self._changed = self._changed, set()
+            if changed:
+                reach("arrivals taken")
             for study_instance_uid in changed:
                 self._tell(study_instance_uid)
             self._last_beat = time.monotonic()
@@ -197,7 +220,10 @@ class Node:
         while not self._stopping.wait(_SWEEP_SECONDS):
             try:
                 self._sweep()
-                if time.monotonic() - last >= self._config.jobs.reconcile_seconds:
+                if (
+                    self._receives
+                    and time.monotonic() - last >= self._config.jobs.reconcile_seconds
+                ):
                     last = time.monotonic()
                     assert self._workflows is not None
                     reconcile(self._spool, self._stages, self._workflows)

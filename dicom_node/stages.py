@@ -17,6 +17,7 @@ from dicom_node.config import Config
 from dicom_node.delivery import Courier, told
 from dicom_node.failed import write_failure_report
 from dicom_node.intake import Kind
+from dicom_node.killpoint import reach
 from dicom_node.reports import Marker, Report, open_report, report_of
 from dicom_node.spool import Spool
 
@@ -93,6 +94,7 @@ class Stages:
         if report.outcome is None:
             work = report.begin_results()
             outcome = self._analyse(report.images, work)
+            reach("study analysed")
             if not any(work.rglob("*.dcm")):
                 write_failure_report(report.images, work, outcome.told)
             report.finish_results(work, outcome.as_document())
@@ -118,7 +120,9 @@ class Stages:
             return 0.0
         before = report.delivery(destination)
         document, delay = self._courier.attempt(report, destination)
+        reach("results sent")
         report.record_delivery(destination, document)
+        reach("delivery recorded")
         _log_delivery(study_instance_uid, document, told(before, document))
         return delay
 
@@ -144,6 +148,7 @@ class Stages:
         marker = Marker.UNDELIVERED if given_up else ended
         reason = {"reason": (report.outcome or {}).get("reason", "")} if report.failed else {}
         report.mark(marker, destinations=sorted(states), given_up=given_up, **reason)
+        reach("report finished")
         return True
 
     def clean(self, study_instance_uid: str) -> bool:
