@@ -10,10 +10,9 @@ import os
 import signal
 
 VARIABLE = "SIFDETECT_KILL_AT"
-_ARMED = os.environ.get(VARIABLE, "")
 
 
 def reach(place: str) -> None:
     """Die here, as of ``kill -9``, if this is the place."""
-    if place == _ARMED:
+    if os.environ.get(VARIABLE) == place:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -76,6 +76,7 @@ class Report:
     def mark(self, marker: Marker, **details: Any) -> None:
         """Say for good how the report ended; the first word stands."""
         if self.marker is None:
+            self._discard_work()  # of an analysis that was killed and is not wanted any more
             document = {"at": time.time(), **details}
             write_json(self.folder / f"{marker.value}.json", document)
 
@@ -106,8 +107,7 @@ class Report:
 
     def begin_results(self) -> Path:
         """An empty folder for results, which ``finish_results`` puts in place."""
-        for leftover in self.folder.glob("work-*"):
-            shutil.rmtree(leftover)
+        self._discard_work()
         work = self.folder / f"work-{os.urandom(4).hex()}"
         make_folder(work)
         return work
@@ -149,6 +149,10 @@ class Report:
             self.discard_results()
         self.forget_deliveries()
         self.unmark()
+
+    def _discard_work(self) -> None:
+        for leftover in self.folder.glob("work-*"):
+            shutil.rmtree(leftover)
 
     def _manifest(self) -> dict[str, Any]:
         document = read_json(self.folder / "manifest.json")

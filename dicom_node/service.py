@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import psycopg
-
 from dicom_node import logs
 from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
 from dicom_node.commit import CommitListener, Commitments
@@ -30,7 +28,7 @@ from dicom_node.reconcile import reconcile
 from dicom_node.spool import Spool
 from dicom_node.stages import Stages
 from dicom_node.workflow import Workflows
-from sifdetect.errors import ConfigurationError, NetworkError
+from sifdetect.errors import ConfigurationError
 
 STATUS_FILE = "node.json"
 _SWEEP_SECONDS = 1.0
@@ -113,6 +111,7 @@ class Node:
         workflows = Workflows(self._config, stages=self._stages, executor=self._executor)
         workflows.launch()
         self._workflows = workflows
+        self._guard.hold()  # now, because launching may have made the database
         port = commit_port = None
         if self._receives:
             reconcile(self._spool, self._stages, workflows)
@@ -172,13 +171,6 @@ class Node:
             raise ConfigurationError(
                 f"The data folder {self._folder} cannot be used: {error.strerror}",
                 hint="Set storage.folder to a folder that can be written",
-            ) from error
-        try:
-            self._guard.hold()
-        except psycopg.OperationalError as error:
-            raise NetworkError(
-                "The database of the settings does not answer",
-                hint="Check jobs.database, and whether PostgreSQL runs",
             ) from error
 
     def _commits(self) -> bool:

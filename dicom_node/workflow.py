@@ -21,10 +21,12 @@ from dbos import (
     SetWorkflowID,
     StepOptions,
 )
+from sqlalchemy.exc import OperationalError
 
 from dicom_node.config import Config
 from dicom_node.killpoint import reach
 from dicom_node.stages import Stages
+from sifdetect.errors import NetworkError
 
 APPLICATION = "sifnode"
 APPLICATION_VERSION = "pipeline-1"  # fixed: another one would strand the jobs of the old
@@ -67,9 +69,19 @@ class Workflows:
         self._define()
 
     def launch(self) -> None:
-        """Open the database and begin to work off the queues."""
+        """Open the database and begin to work off the queues.
+
+        Raises:
+            NetworkError: the database does not answer.
+        """
         DBOS.listen_queues(QUEUES[self._config.jobs.role])
-        DBOS.launch()
+        try:
+            DBOS.launch()
+        except OperationalError as error:
+            raise NetworkError(
+                "The database of the settings does not answer",
+                hint="Check jobs.database, and whether PostgreSQL runs",
+            ) from error
         poll = self._config.jobs.poll_seconds
         DBOS.register_queue("close", worker_concurrency=2, polling_interval_sec=poll)
         DBOS.register_queue("infer", worker_concurrency=1, polling_interval_sec=poll)

@@ -118,7 +118,8 @@ class Node:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Its log lines of one event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line]
+        told = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in told]
         return [line for line in lines if line["event"] == name]
 
     def kill(self) -> None:
