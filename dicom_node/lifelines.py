@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import psycopg
 
@@ -21,7 +21,7 @@ from dicom_node.durable import make_folder
 
 _LOCK_SUFFIX = ".lock"
 _PROBE_SECONDS = 1.0
-_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+_KEEPALIVE: dict[str, Any] = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 _CONNECT_SECONDS = 5
 _SETTLE_SECONDS = 10.0
 """After a lost connection the others, too, have so long to show that they live."""

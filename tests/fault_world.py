@@ -80,7 +80,8 @@ def quick_node(
     folder: Path, *, destinations: dict[str, int] | None = None, **settings: object
 ) -> Iterator[QuickNode]:
     """A node on ``folder / "node"`` that is not started yet."""
-    wanted = world.SETTINGS | {key: str(value) for key, value in settings.items()}
+    wanted = world.SETTINGS | {"JOBS_POLL_SECONDS": "0.2"}
+    wanted |= {key: str(value) for key, value in settings.items()}
     wanted |= {"STORAGE_FOLDER": str(folder / "node")}
     for name, port in (destinations or {}).items():
         wanted |= {f"DESTINATION_{name}_HOST": "127.0.0.1", f"DESTINATION_{name}_PORT": str(port)}

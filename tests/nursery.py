@@ -41,7 +41,7 @@ class Nursling:
             self.returncode = _ask({"poll": self.pid})["code"]
         return self.returncode
 
-    def wait(self, timeout: float = 150.0) -> int:
+    def wait(self, timeout: float = 400.0) -> int:
         """Its exit code, once it has ended."""
         deadline = time.monotonic() + timeout
         while (code := self.poll()) is None:
