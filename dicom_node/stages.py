@@ -6,6 +6,7 @@ stays done.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +93,7 @@ class Stages:
         if self._is_over(study_instance_uid, report):
             return False
         if report.outcome is None:
-            work = report.begin_results()
-            outcome = self._analyse(report.images, work)
-            reach("study analysed")
-            if not any(work.rglob("*.dcm")):
-                write_failure_report(report.images, work, outcome.told)
-            report.finish_results(work, outcome.as_document())
+            outcome = self._made(report)
             logs.info(
                 "study analysed",
                 study=study_instance_uid,
@@ -192,6 +188,20 @@ class Stages:
     def report(self, study_instance_uid: str, manifest_hash: str) -> Report:
         """The report of that hash on that study."""
         return report_of(self._spool.study(study_instance_uid).path, manifest_hash)
+
+    def _made(self, report: Report) -> Outcome:
+        """Make the results; what cannot be finished leaves no trace on a disk that may be full."""
+        work = report.begin_results()
+        try:
+            outcome = self._analyse(report.images, work)
+            reach("study analysed")
+            if not any(work.rglob("*.dcm")):
+                write_failure_report(report.images, work, outcome.told)
+            report.finish_results(work, outcome.as_document())
+        except OSError:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        return outcome
 
     def _is_over(self, study_instance_uid: str, report: Report) -> bool:
         if report.marker is not None:
