@@ -29,7 +29,7 @@ _MORE_KB = 400_000
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
     """A receiver that meets them one after another."""
-    with receiving(tmp_path_factory.mktemp("bad")) as made:
+    with receiving(tmp_path_factory.mktemp("bad"), timeout_seconds=120.0) as made:
         yield made
 
 

@@ -58,7 +58,9 @@ def test_a_kill_while_images_are_removed_loses_no_report(
         for place in faults.PLACES_OF_CLEANING:
             node.start(kill_at=place)
             world.wait_until(
-                lambda: scanner.send(node.port, [] if scanner.sent else world.study(2)),
+                lambda: scanner.send(
+                    node.ready.get("port"), [] if scanner.sent else world.study(2)
+                ),
                 bool,
                 trouble=node.log,
             )
