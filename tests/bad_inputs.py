@@ -51,13 +51,19 @@ def _each(change: Callable[[int, Dataset], None]) -> Callable[[], Study]:
 
 
 def _set(**values: Any) -> Callable[[], Study]:
-    return _each(
-        lambda _, one: [setattr(one, key, value) for key, value in values.items()] and None
-    )
+    def change(_: int, one: Dataset) -> None:
+        for keyword, value in values.items():
+            setattr(one, keyword, value)
+
+    return _each(change)
 
 
 def _without(*keywords: str) -> Callable[[], Study]:
-    return _each(lambda _, one: [delattr(one, keyword) for keyword in keywords] and None)
+    def change(_: int, one: Dataset) -> None:
+        for keyword in keywords:
+            delattr(one, keyword)
+
+    return _each(change)
 
 
 def _positions(z_of: Callable[[int], float]) -> Callable[[], Study]:

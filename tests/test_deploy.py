@@ -121,11 +121,11 @@ def test_the_viewer_is_set_up_as_the_tested_one() -> None:
     """The data source is the one of the tests in a browser, but for its name."""
     text = (DEPLOY / "viewer.js").read_text()
     config = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    (tested,), (shipped,) = CONFIGURATION["dataSources"], config["dataSources"]  # type: ignore[misc]  # a list of one
+    known: Any = CONFIGURATION
+    (tested,), (shipped,) = known["dataSources"], config["dataSources"]
     roots = ("wadoUriRoot", "qidoRoot", "wadoRoot", "bulkDataURI")
     assert {key: shipped["configuration"][key] for key in roots} == {
-        key: tested["configuration"][key]  # type: ignore[index]  # as above
-        for key in roots
+        key: tested["configuration"][key] for key in roots
     }
 
 

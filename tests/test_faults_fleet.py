@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from dicom_node.jobs import list_jobs
@@ -101,13 +102,17 @@ def test_a_lifeline_ends_with_its_session_and_comes_back(postgres: Postgres) -> 
     other.hold("other")
     with other.claimed("one") as is_dead:
         assert not is_dead
-    assert one._session is not None
-    one._session.close()
+    session_of(one).close()
     with other.claimed("one") as is_dead:
         assert is_dead
         assert not one.renew()  # while it is being buried
-        assert one._session is None
     assert not one.renew()
-    assert one._session is not None
+    session_of(one)
     with other.claimed("one") as is_dead:
         assert not is_dead
+
+
+def session_of(lifelines: DatabaseLifelines) -> psycopg.Connection[tuple[bool]]:
+    """The session that holds the lock."""
+    assert lifelines._session is not None
+    return lifelines._session

@@ -24,8 +24,7 @@ _MORE_MB = 6.0
 @pytest.mark.slow
 def test_memory_stays_flat_over_associations_and_health_checks(tmp_path: Path) -> None:
     """The whole count, 10⁴ and 10⁵, is `python benchmarks/soak.py`; this is a fifteenth of it."""
-    settings = {"STUDY_QUIET_SECONDS": 3600, "STUDY_MAX_WAIT_SECONDS": 3600}
-    with faults.quick_node(tmp_path, **settings) as node:
+    with faults.quick_node(tmp_path, STUDY_QUIET_SECONDS=3600, STUDY_MAX_WAIT_SECONDS=3600) as node:
         node.start()
         done = soak(node.port, node.process.pid, associations=700, checks=7000)
         assert node.stop() == 0
