@@ -100,7 +100,7 @@ def _echo(config: Config, options: argparse.Namespace) -> int:
 def _retry(config: Config, options: argparse.Namespace) -> int:
     from dicom_node.jobs import retry  # noqa: PLC0415  # as above
 
-    report = retry(config.storage.folder, options.id)
+    report = retry(config.storage.folder, options.id, config.jobs.database)
     line = f"report {report.manifest_hash} is done again"
     _show({"report": report.manifest_hash}, [line], options)
     return 0
@@ -109,7 +109,7 @@ def _retry(config: Config, options: argparse.Namespace) -> int:
 def _queue_list(config: Config, options: argparse.Namespace) -> int:
     from dicom_node.jobs import list_jobs  # noqa: PLC0415  # as above
 
-    jobs = list_jobs(config.storage.folder)
+    jobs = list_jobs(config.storage.folder, config.jobs.database)
     lines = [f"{job.status:9} {job.id}" for job in jobs] or ["no job waits, runs or is dead"]
     _show([asdict(job) for job in jobs], lines, options)
     return 0
@@ -121,6 +121,7 @@ def _show(document: Any, lines: list[str], options: argparse.Namespace) -> None:
 
 def _overrides(options: argparse.Namespace) -> dict[str, str]:
     keys = {"ae_title": "dicom.ae_title", "port": "dicom.port", "http_port": "http.port"}
+    keys["role"] = "jobs.role"
     given = {keys[name]: getattr(options, name, None) for name in keys}
     return {key: value for key, value in given.items() if value is not None}
 
@@ -141,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--ae-title", metavar="T")
     serve.add_argument("--port", metavar="N", help="DICOM port; 0 lets the system choose")
     serve.add_argument("--http-port", metavar="N", help="port of the health checks")
+    serve.add_argument("--role", metavar="R", help="all, receiver or worker")
     serve.set_defaults(run=_serve)
     status = commands.add_parser("status", parents=[answers], help="what became of each study")
     status.add_argument("id", nargs="?", metavar="ID", help="Study Instance UID")

@@ -29,6 +29,7 @@ _DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _HOST = r"[A-Za-z0-9._:-]{1,253}"
 _OUTPUT = r"sr|seg|summary|data|text|pdf|gsps"
 _FILE = r"[^\0\n]{0,4000}"
+_DATABASE = r"|postgresql://[!-~]{1,500}"
 _URL = r"|https?://[!-~]{1,500}"
 
 _text, _number, _texts = settings.text, settings.number, settings.texts
@@ -126,8 +127,15 @@ class CommitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class JobsConfig:
-    """How often the job engine looks for work, and how often the spool is compared with it."""
+    """The job engine: where its jobs are kept, what this process does, how often it looks.
 
+    Attributes:
+        database: of several processes, PostgreSQL; empty for a file in the data folder.
+        role: ``receiver`` takes studies in and cleans up, ``worker`` analyses and sends.
+    """
+
+    database: str = field(default="", repr=False, metadata={"pattern": _DATABASE})
+    role: str = _text("all", r"all|receiver|worker")
     poll_seconds: float = _number(1.0, 0.02, 60)
     reconcile_seconds: float = _number(180.0, 0.5, 86400)
 
@@ -296,6 +304,11 @@ def _check_whole(config: Config, where: str) -> None:
                 f"{where}: dicom.allowed_callers holds {caller!r}, which names no network",
                 hint="Write AE@10.0.0.7 or AE@10.0.0.0/24; no bit may stand behind the prefix",
             )
+    if config.jobs.role != "all" and not config.jobs.database:
+        raise ConfigurationError(
+            f"{where}: jobs.role is {config.jobs.role} and jobs.database is empty",
+            hint="Processes that share the work share a PostgreSQL database",
+        )
     for name, destination in config.destination.items():
         tls.check_client(destination, bool(destination.url), f"{where}: destination.{name}")
         if not destination.host and not destination.url:

@@ -7,6 +7,7 @@ word, the commitment that is waited for. States: waiting, committing, delivered,
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from dicom_node.answers import Answer, chosen
 from dicom_node.circuit import Circuit
 from dicom_node.commit import Commitments, reason_of, request
 from dicom_node.config import Config, retry_delay_seconds
+from dicom_node.killpoint import reach
 from dicom_node.reports import Report
-from dicom_node.send import echo, send
+from dicom_node.send import NoContext, echo, send
 from sifdetect.errors import ConfigurationError, NetworkError
 
 
@@ -65,7 +67,8 @@ class Courier:
         document["attempts"] += bool(left or circuit.is_open)
         try:
             if circuit.is_open:
-                echo(peer, own_title=title, timeout_seconds=seconds)
+                with suppress(NoContext):  # without Verification, but there
+                    echo(peer, own_title=title, timeout_seconds=seconds)
             if left:
                 fresh = send(peer, left, own_title=title, timeout_seconds=seconds)
                 answers |= {one.name: one.as_document() for one in fresh}
@@ -103,6 +106,7 @@ class Courier:
                 config=self._config,
                 commitments=self._commitments,
             )
+            reach("commitment asked for")
         except NetworkError as error:  # it has just taken the objects: no matter of the circuit
             self._commitments.forget(transaction)
             document |= {"commit": None, "error": f"storage commitment: {error.reason}"}

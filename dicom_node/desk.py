@@ -26,6 +26,7 @@ from dicom_node.intake import (
     kind_of,
     refusal,
 )
+from dicom_node.killpoint import reach
 from dicom_node.limits import LimitsConfig
 from dicom_node.spool import Spool, Stored
 from sifdetect.errors import UnreadableInput
@@ -151,6 +152,7 @@ class Delivery:
             return self._refused(OUT_OF_RESOURCES, excess, header)
         kind = kind_of(header)
         stored = self._desk.spool.keep(incoming, header, kind)
+        reach("instance kept")
         if stored is Stored.CONFLICT:
             self._record_conflict(header)
         if self._desk.auditor:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dicom_node.killpoint import reach
+
 OWN_FOLDER, OWN_FILE = 0o700, 0o600
 """Modes of what is made: images and reports are for nobody else on this machine."""
 OTHERS = 0o077
@@ -126,6 +128,7 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}{PARTIAL}")
     text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
     write_partial(partial, [text.encode()])
+    reach(f"{path.name} written")
     put_in_place(partial, path)
 
 

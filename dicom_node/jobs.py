@@ -44,9 +44,9 @@ class Job:
     delayed_until: float | None
 
 
-def list_jobs(folder: Path) -> list[Job]:
+def list_jobs(folder: Path, database: str = "") -> list[Job]:
     """The jobs that are waiting, running or dead, oldest first."""
-    with _client(folder) as client:
+    with _client(folder, database) as client:
         if client is None:
             return []
         rows = client.list_workflows(
@@ -67,7 +67,7 @@ def list_jobs(folder: Path) -> list[Job]:
     ]
 
 
-def retry(folder: Path, identifier: str) -> Report:
+def retry(folder: Path, identifier: str, database: str = "") -> Report:
     """Have the latest report on a study done again: the analysis if it failed, else the sending.
 
     Args:
@@ -82,7 +82,7 @@ def retry(folder: Path, identifier: str) -> Report:
         assert marker is not None
         raise UsageError(f"The report is {marker.value} and cannot be done again")
     uid, manifest_hash = study.study_instance_uid, report.manifest_hash
-    with _client(folder) as client:
+    with _client(folder, database) as client:
         if client is not None:
             _forget(client, uid, manifest_hash)
         if marker is not None:
@@ -122,13 +122,13 @@ def _enqueue(client: DBOSClient, uid: str, manifest_hash: str) -> None:
 
 
 @contextmanager
-def _client(folder: Path) -> Iterator[DBOSClient | None]:
+def _client(folder: Path, database: str) -> Iterator[DBOSClient | None]:
     """A client of the folder's jobs, or None where no node ever ran."""
-    if not (folder / "jobs.sqlite").exists():
+    if not database and not (folder / "jobs.sqlite").exists():
         yield None
         return
     client = DBOSClient(
-        system_database_url=database_url(folder),
+        system_database_url=database_url(folder, database),
         serializer=DBOSPortableJSONSerializer(),
         application_name=APPLICATION,
     )

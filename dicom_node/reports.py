@@ -18,6 +18,7 @@ from typing import Any
 
 from dicom_node.durable import make_folder, put_in_place, read_json, sync_file, write_json
 from dicom_node.intake import Kind
+from dicom_node.killpoint import reach
 
 _HASH_LENGTH = 32
 
@@ -75,6 +76,7 @@ class Report:
     def mark(self, marker: Marker, **details: Any) -> None:
         """Say for good how the report ended; the first word stands."""
         if self.marker is None:
+            self._discard_work()  # of an analysis that was killed and is not wanted any more
             document = {"at": time.time(), **details}
             write_json(self.folder / f"{marker.value}.json", document)
 
@@ -104,19 +106,26 @@ class Report:
         return sorted((self.folder / "results").rglob("*.dcm"))
 
     def begin_results(self) -> Path:
-        """An empty folder for results, which ``finish_results`` puts in place."""
-        for leftover in self.folder.glob("work-*"):
-            shutil.rmtree(leftover)
+        """An empty folder for results, which ``finish_results`` puts in place.
+
+        Another's is left alone: a worker that was taken for dead may still be at it.
+        """
         work = self.folder / f"work-{os.urandom(4).hex()}"
         make_folder(work)
         return work
 
     def finish_results(self, work: Path, outcome: dict[str, Any]) -> None:
-        """Make ``work`` the results, whole and durable."""
+        """Make ``work`` the results, whole and durable; of several the first stays.
+
+        Raises:
+            OSError: they cannot be written, or there are results already.
+        """
         write_json(work / "outcome.json", outcome)
         for path in sorted(work.rglob("*")):
             sync_file(path)
         put_in_place(work, self.folder / "results")
+        reach("results in place")
+        self._discard_work()
 
     def discard_results(self) -> None:
         """Forget the results, so that the study is analysed again."""
@@ -147,6 +156,10 @@ class Report:
             self.discard_results()
         self.forget_deliveries()
         self.unmark()
+
+    def _discard_work(self) -> None:
+        for leftover in self.folder.glob("work-*"):
+            shutil.rmtree(leftover, ignore_errors=True)  # its owner may be removing it as well
 
     def _manifest(self) -> dict[str, Any]:
         document = read_json(self.folder / "manifest.json")

@@ -32,6 +32,10 @@ _PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _ACCEPTED = ("Success", "Warning")  # PS3.4 B.2.3: with a warning the object is stored too
 
 
+class NoContext(NetworkError):
+    """The destination is there and takes nothing of what was proposed."""
+
+
 def send(
     destination: Destination, files: Sequence[Path], *, own_title: str, timeout_seconds: float
 ) -> list[Answer]:
@@ -130,7 +134,8 @@ def associated(
         tls_args=(context, name) if context else None,
     )
     if not association.is_established:
-        raise NetworkError(
+        is_there = association.acceptor.primitive and not association.is_rejected
+        raise (NoContext if is_there else NetworkError)(
             f"{_spelt(destination)} {_why_not(association, context)}",
             hint="Check its address, port and AE title, and that it knows the node's AE title",
         )

@@ -23,6 +23,8 @@ from dicom_node.guard import FolderLock, Guard
 from dicom_node.http_port import HttpPort
 from dicom_node.intake import Kind
 from dicom_node.jobs import retry
+from dicom_node.killpoint import reach
+from dicom_node.lifelines import DatabaseLifelines, FileLifelines, Lifelines
 from dicom_node.receive import Receiver
 from dicom_node.reconcile import reconcile
 from dicom_node.spool import Spool
@@ -73,6 +75,11 @@ def _analysis(config: Config) -> Analyze:
     return analyze_with_sifdetect(replace(config.analysis, outputs=config.outputs))
 
 
+def _lifelines(config: Config) -> Lifelines:
+    database = config.jobs.database
+    return DatabaseLifelines(database) if database else FileLifelines(config.storage.folder)
+
+
 class Node:
     """One node in this process."""
 
@@ -81,7 +88,8 @@ class Node:
         self._folder = config.storage.folder
         self._executor = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         self._lock = FolderLock(self._folder)
-        self._guard = Guard(self._folder, self._executor)
+        self._guard = Guard(_lifelines(config), self._executor)
+        self._receives = config.jobs.role != "worker"
         self._spool = Spool(self._folder)
         self._analyst = Analyst(analyze, config.analysis.timeout_seconds)
         self._auditor = Auditor(config.audit, self._folder, title=config.dicom.ae_title)
@@ -114,14 +122,18 @@ class Node:
         workflows = Workflows(self._config, stages=self._stages, executor=self._executor)
         workflows.launch()
         self._workflows = workflows
-        reconcile(self._spool, self._stages, workflows)
-        port = self._receiver.start()
-        commit_port = self._commit.start() if self._commits() else None
+        self._guard.hold()  # now, because launching may have made the database
+        port = commit_port = None
+        if self._receives:
+            reconcile(self._spool, self._stages, workflows)
+            port = self._receiver.start()
+            commit_port = self._commit.start() if self._commits() else None
         http_port = self._start_http() if self._config.http.enabled else None
         for target in (self._tick, self._maintain):
             threading.Thread(target=target, daemon=True, name=target.__name__).start()
         status = {
             "ae_title": self._config.dicom.ae_title,
+            "role": self._config.jobs.role,
             "bind": self._config.dicom.bind,
             "port": port,
             "http_port": http_port,
@@ -132,7 +144,8 @@ class Node:
             "destinations": sorted(self._config.destination),
             "started_at": time.time(),
         }
-        write_json(self._folder / STATUS_FILE, status)
+        if self._receives:
+            write_json(self._folder / STATUS_FILE, status)
         self._auditor.activity(starts=True)
         logs.info("ready", **status)
         return status
@@ -172,7 +185,7 @@ class Node:
         return self._http.start()
 
     def _listening(self) -> tuple[bool, int]:
-        return self._receiver.is_listening, self._receiver.associations
+        return not self._receives or self._receiver.is_listening, self._receiver.associations
 
     def _waiting(self) -> list[Waiting]:
         return self._workflows.waiting() if self._workflows is not None else []
@@ -184,9 +197,9 @@ class Node:
             if self._folder.stat().st_mode & OTHERS:
                 self._folder.chmod(OWN_FOLDER)
                 logs.warning("data folder was open to others", folder=str(self._folder))
-            self._lock.hold()
-            self._spool.prepare()
-            self._guard.hold()
+            if self._receives:
+                self._lock.hold()
+                self._spool.prepare(shared=self._config.jobs.role != "all")
         except OSError as error:
             raise ConfigurationError(
                 f"The data folder {self._folder} cannot be used: {error.strerror}",
@@ -211,6 +224,8 @@ class Node:
         while not self._stopping.wait(period):
             with self._changed_lock:
                 changed, self._changed = self._changed, set()
+            if changed:
+                reach("arrivals taken")
             for study_instance_uid in changed:
                 self._tell(study_instance_uid)
 
@@ -230,7 +245,10 @@ class Node:
             try:
                 self._auditor.settle()
                 self._sweep()
-                if time.monotonic() - last >= self._config.jobs.reconcile_seconds:
+                if (
+                    self._receives
+                    and time.monotonic() - last >= self._config.jobs.reconcile_seconds
+                ):
                     last = time.monotonic()
                     assert self._workflows is not None
                     reconcile(self._spool, self._stages, self._workflows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,9 +25,12 @@ from dicom_node.durable import (
 )
 from dicom_node.incoming import Incoming
 from dicom_node.intake import Header, Kind, name_of
+from dicom_node.killpoint import reach
 from dicom_node.reports import Report, reports_of
 
 _REMEMBERED_STUDIES = 64
+_ABANDONED_SECONDS = 3600.0
+"""No document takes so long to be written; what is left of an older one belongs to nobody."""
 _SUFFIX = ".dcm"
 
 
@@ -86,8 +90,11 @@ class Spool:
         self._indices: OrderedDict[str, _Index] = OrderedDict()
         self._lock = threading.Lock()
 
-    def prepare(self) -> None:
+    def prepare(self, *, shared: bool = False) -> None:
         """Make the folders, and remove what a killed predecessor left unfinished.
+
+        Args:
+            shared: whether other processes may be writing documents here, which are then left.
 
         Raises:
             OSError: the folder cannot be written.
@@ -96,6 +103,10 @@ class Spool:
         make_folder(self._incoming)
         for leftover in self._incoming.glob(f"*{PARTIAL}"):
             leftover.unlink()
+        oldest = time.time() - (_ABANDONED_SECONDS if shared else 0.0)
+        for leftover in self.folder.rglob(f"*{PARTIAL}"):
+            if leftover.stat().st_mtime <= oldest:
+                leftover.unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
         """Room left on the disk that holds the spool."""
@@ -143,10 +154,12 @@ class Spool:
             make_folder(target)
             if held != digest:
                 incoming.sync()
+                reach("instance synced")
                 incoming.rename(target / f"{identity}.{digest}{_SUFFIX}")
                 index.size += incoming.size
             index.digests.setdefault(identity, digest)
             sync = index.syncs.setdefault(target, FolderSync(target))
+        reach("instance named")
         incoming.discard()
         sync.wait()  # also for the same again: its first sender may still be waiting
         if held == digest:
@@ -180,6 +193,7 @@ class Spool:
                 doomed += [study.path / kind / name for name in _names(study.path / kind)]
             for path in doomed:
                 path.unlink(missing_ok=True)
+                reach("instance removed")
             index.digests, index.size = _digests(study.path), _size(study.path)
 
     def _study_path(self, study_instance_uid: str) -> Path:

@@ -6,6 +6,7 @@ stays done.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from dicom_node.config import Config
 from dicom_node.delivery import Courier, fresh, told
 from dicom_node.failed import write_failure_report
 from dicom_node.intake import Kind
+from dicom_node.killpoint import reach
 from dicom_node.reports import Marker, Report, open_report, report_of
 from dicom_node.returned import record_answers
 from dicom_node.spool import Spool
@@ -100,11 +102,7 @@ class Stages:
         if self._is_over(study_instance_uid, report):
             return False
         if report.outcome is None:
-            work = report.begin_results()
-            outcome = self._analyse(report.images, work)
-            if not any(work.rglob("*.dcm")):
-                write_failure_report(report.images, work, outcome.told)
-            report.finish_results(work, outcome.as_document())
+            outcome = self._made(report)
             logs.info(
                 "study analysed",
                 study=study_instance_uid,
@@ -128,8 +126,10 @@ class Stages:
             return 0.0
         before = report.delivery(destination)
         document, delay = self._courier.attempt(report, destination)
+        reach("results sent")
         report.record_delivery(destination, document)
         _count_delivery(document)
+        reach("delivery recorded")
         _log_delivery(study_instance_uid, document, told(before, document))
         if self._auditor is not None:
             peer = self._config.destination[destination]
@@ -158,6 +158,7 @@ class Stages:
         marker = Marker.UNDELIVERED if given_up else ended
         reason = {"reason": (report.outcome or {}).get("reason", "")} if report.failed else {}
         report.mark(marker, destinations=sorted(states), given_up=given_up, **reason)
+        reach("report finished")
         return True
 
     def clean(self, study_instance_uid: str) -> bool:
@@ -201,6 +202,20 @@ class Stages:
     def report(self, study_instance_uid: str, manifest_hash: str) -> Report:
         """The report of that hash on that study."""
         return report_of(self._spool.study(study_instance_uid).path, manifest_hash)
+
+    def _made(self, report: Report) -> Outcome:
+        """Make the results; what cannot be finished leaves no trace on a disk that may be full."""
+        work = report.begin_results()
+        try:
+            outcome = self._analyse(report.images, work)
+            reach("study analysed")
+            if not any(work.rglob("*.dcm")):
+                write_failure_report(report.images, work, outcome.told)
+            report.finish_results(work, outcome.as_document())
+        except OSError:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        return outcome
 
     def _is_over(self, study_instance_uid: str, report: Report) -> bool:
         if report.marker is not None:

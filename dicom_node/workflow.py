@@ -21,10 +21,13 @@ from dbos import (
     SetWorkflowID,
     StepOptions,
 )
+from sqlalchemy.exc import OperationalError
 
 from dicom_node.config import Config
+from dicom_node.killpoint import reach
 from dicom_node.stages import Stages
 from dicom_node.vitals import Waiting
+from sifdetect.errors import NetworkError
 
 APPLICATION = "sifnode"
 APPLICATION_VERSION = "pipeline-1"  # fixed: another one would strand the jobs of the old
@@ -35,9 +38,17 @@ ACTIVE = ["PENDING", "ENQUEUED", "DELAYED"]
 DEAD = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 
-def database_url(folder: Path) -> str:
+QUEUES = {
+    "all": ["close", "infer", "send", "cleanup"],
+    "receiver": ["close", "cleanup"],
+    "worker": ["infer", "send"],
+}
+"""Which stages run where, by ``jobs.role``: what adds and removes images is done by one process."""
+
+
+def database_url(folder: Path, database: str = "") -> str:
     """Where the jobs of a data folder are kept. Never on NFS: SQLite's locks fail there."""
-    return f"sqlite:///{folder / 'jobs.sqlite'}"
+    return database or f"sqlite:///{folder / 'jobs.sqlite'}"
 
 
 def job_id(stage: str, study_instance_uid: str, manifest_hash: str, *more: object) -> str:
@@ -59,8 +70,19 @@ class Workflows:
         self._define()
 
     def launch(self) -> None:
-        """Open the database and begin to work off the queues."""
-        DBOS.launch()
+        """Open the database and begin to work off the queues.
+
+        Raises:
+            NetworkError: the database does not answer.
+        """
+        DBOS.listen_queues(QUEUES[self._config.jobs.role])
+        try:
+            DBOS.launch()
+        except OperationalError as error:
+            raise NetworkError(
+                "The database of the settings does not answer",
+                hint="Check jobs.database, and whether PostgreSQL runs",
+            ) from error
         poll = self._config.jobs.poll_seconds
         DBOS.register_queue("close", worker_concurrency=2, polling_interval_sec=poll)
         DBOS.register_queue("infer", worker_concurrency=1, polling_interval_sec=poll)
@@ -147,6 +169,7 @@ class Workflows:
         def close(uid: str) -> None:
             with started() as job:
                 closed = DBOS.run_step({"name": "close"}, lambda: asdict(stages.close(uid)))
+                reach("study closed")
                 if closed["fresh"]:
                     DBOS.run_step(_START_OVER, forget_ended, uid, closed["manifest_hash"])
                 if closed["due"]:
@@ -158,6 +181,7 @@ class Workflows:
         def infer(uid: str, manifest_hash: str) -> None:
             with started():
                 if DBOS.run_step(_ANALYSE, stages.analyse, uid, manifest_hash):
+                    reach("analysis done")
                     for name in DBOS.run_step({"name": "destinations"}, stages.destinations):
                         self._enqueue_send(uid, manifest_hash, name)
                     self._finish(uid, manifest_hash)
@@ -167,6 +191,7 @@ class Workflows:
             with started():
                 report = (uid, manifest_hash, destination)
                 delay = DBOS.run_step({"name": "deliver"}, stages.deliver, *report)
+                reach("delivery done")
                 if delay > 0:
                     self._enqueue_send(*report, attempt=attempt + 1, delay_seconds=delay)
                 else:
@@ -177,6 +202,7 @@ class Workflows:
         def cleanup(uid: str, manifest_hash: str) -> None:
             with started():
                 DBOS.run_step({"name": "clean"}, stages.clean, uid)
+                reach("study cleaned")
                 DBOS.run_step({"name": "forget"}, _forget, uid, manifest_hash)
 
         self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
@@ -244,7 +270,7 @@ def _forget(uid: str, manifest_hash: str) -> None:
 def _engine_settings(config: Config, executor: str) -> DBOSConfig:
     return DBOSConfig(
         name=APPLICATION,
-        system_database_url=database_url(config.storage.folder),
+        system_database_url=database_url(config.storage.folder, config.jobs.database),
         application_version=APPLICATION_VERSION,
         executor_id=executor,
         serializer=DBOSPortableJSONSerializer(),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres_server import Postgres, postgres_server
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_SCANS = ROOT.parent / "shared" / "real"
@@ -25,6 +27,7 @@ PACKAGE_OF = {
     "dcmpschk": "dcmtk",
     "dciodvfy": "dicom3tools",
     "dcsrdump": "dicom3tools",
+    "systemd-analyze": "systemd",
     "java": "default-jre-headless",
 }
 """Debian package of each outside command that a test uses."""
@@ -59,6 +62,26 @@ def real_scans() -> Path:
     if not REAL_SCANS.is_dir():
         pytest.skip("the real scans are not here: ../shared/real is absent")
     return REAL_SCANS
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of the tests' own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """What ``jobs.database`` is for ``sqlite``, and for ``postgresql`` a new database."""
+
+    def named(base: str) -> str:
+        if base == "sqlite":
+            return ""
+        server: Postgres = request.getfixturevalue("postgres")
+        return server.url(f"jobs_{os.urandom(4).hex()}")
+
+    return named
 
 
 @pytest.hookimpl(wrapper=True)

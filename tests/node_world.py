@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 RUNNER = Path(__file__).with_name("node_runner.py")
 START_SECONDS = 60
-FINISH_SECONDS = 150
+FINISH_SECONDS = 400
 SETTINGS = {
     "DICOM_PORT": "0",
     "HTTP_PORT": "0",
@@ -118,7 +118,8 @@ class Node:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Its log lines of one event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line]
+        told = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in told]
         return [line for line in lines if line["event"] == name]
 
     def kill(self) -> None:
@@ -153,7 +154,7 @@ def wait_until(look: Callable[[], T], is_it: Callable[[T], bool], *, trouble: Pa
     while time.monotonic() < deadline:
         if is_it(found := look()):
             return found
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise AssertionError(f"{look()}\n{trouble.read_text() if trouble.exists() else ''}")
 
 

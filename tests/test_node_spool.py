@@ -148,6 +148,18 @@ def test_results_appear_whole(tmp_path: Path) -> None:
     assert not list(report.folder.glob("work-*"))
 
 
+def test_of_two_who_make_the_same_results_the_first_stays(tmp_path: Path) -> None:
+    """A worker that was taken for dead comes second: it is told, and its work is gone."""
+    report = open_report(tmp_path, ["a"])
+    first, second = report.begin_results(), report.begin_results()
+    (first / "sr.dcm").write_bytes(b"first")
+    report.finish_results(first, {"state": "reported"})
+    with pytest.raises(FileNotFoundError):
+        report.finish_results(second, {"state": "reported"})
+    assert [path.read_bytes() for path in report.objects] == [b"first"]
+    assert not list(report.folder.glob("work-*"))
+
+
 def test_removing_instances_keeps_reports(spool: Spool) -> None:
     """Images go by name, everything else goes too; what comes again is new."""
     spool.store(header(1), Kind.IMAGE, (b"1",))

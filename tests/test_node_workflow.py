@@ -12,6 +12,7 @@ import pytest
 
 from dicom_node.guard import Guard
 from dicom_node.jobs import list_jobs
+from dicom_node.lifelines import FileLifelines
 from tests import node_world as world
 from tests.ports import free_port
 
@@ -263,11 +264,12 @@ def test_logs_hold_no_patient(tmp_path: Path) -> None:
 
 def test_a_guard_acts_on_what_it_saw_twice(tmp_path: Path) -> None:
     """Jobs of a dead executor and idle jobs of its own are taken up at the second look only."""
-    dead, idle = Guard(tmp_path, "other"), Guard(tmp_path, "own")
+    lifeline = FileLifelines(tmp_path)
+    dead, idle = Guard(lifeline, "other"), Guard(FileLifelines(tmp_path), "own")
     idle.hold()
     dead.hold()
-    assert dead._file is not None
-    dead._file.close()  # what the system does when the process dies
+    assert lifeline._file is not None
+    lifeline._file.close()  # what the system does when the process dies
     recovered: list[str] = []
     resumed: list[str] = []
     for _ in range(2):
@@ -283,7 +285,7 @@ def test_a_guard_acts_on_what_it_saw_twice(tmp_path: Path) -> None:
 
 def test_a_guard_leaves_a_living_executor_alone(tmp_path: Path) -> None:
     """While another process holds its lock, its jobs stay its own."""
-    other, own = Guard(tmp_path, "other"), Guard(tmp_path, "own")
+    other, own = (Guard(FileLifelines(tmp_path), name) for name in ("other", "own"))
     other.hold()
     own.hold()
     taken: list[str] = []

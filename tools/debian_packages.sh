@@ -11,6 +11,8 @@ tests_of() {
         dicom3tools) echo "tests that validate every written object with dciodvfy" ;;
         pixelmed-apps | default-jre-headless) echo "tests that validate the SR's template" ;;
         poppler-utils) echo "tests that read written PDF with pdfinfo" ;;
+        postgresql) echo "tests of the node on PostgreSQL" ;;
+        systemd) echo "tests that verify the systemd units" ;;
         chromium | npm) echo "tests/e2e/test_viewer.py: the results in a real viewer" ;;
         *) echo "tests that need $1" ;;
     esac

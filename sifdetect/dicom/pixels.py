@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from sifdetect.errors import MissingAttribute, UnreadableInput, UnsuitableSeries
 from sifdetect.volume import FloatImage
 
 THREADS = 4
+_MOST_VOXELS = 1 << 30
+"""4 GB of float32: 4096 slices of 512×512. A header of a few bytes could ask for any amount."""
 LOWEST_HU = -1024.0
 """Air; what lies below is padding outside the scanner's field of view."""
 
@@ -51,7 +54,13 @@ def decode(stack: Stack, modality: Modality) -> tuple[FloatImage, list[Unreadabl
     Rescale Slope and Intercept (PS3.3 C.11.1.1.2) are each plane's own: HU for CT. Places in
     ``stack.filled`` are interpolated between their neighbours. Where planes are unreadable, the
     values are meaningless: build the stack again without them.
+
+    Raises:
+        UnsuitableSeries: the headers declare more voxels than any scan has.
     """
+    if math.prod(stack.grid.shape) > _MOST_VOXELS:
+        size = " × ".join(map(str, stack.grid.shape))
+        raise UnsuitableSeries(f"The headers declare {size} voxels, more than any scan has")
     values = np.empty(stack.grid.shape, dtype=np.float32)
     sent = [index for index in range(len(stack.frames)) if index not in set(stack.filled)]
 

@@ -1,0 +1,100 @@
+"""Kill -9 at every stage boundary and at random moments, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import fault_world as faults
+from tests import node_world as world
+from tests.ports import free_port
+
+pytestmark = pytest.mark.fault
+_BASES = ("sqlite", "postgresql")
+_RANDOM_KILLS = 10
+
+
+@pytest.mark.parametrize("base", _BASES)
+@pytest.mark.parametrize(
+    "places",
+    [faults.PLACES_OF_RECEIVING, faults.PLACES_OF_ANALYSING, faults.PLACES_OF_SENDING],
+    ids=["receiving", "analysing", "sending"],
+)
+def test_a_kill_at_a_boundary_loses_nothing(
+    tmp_path: Path, database: Callable[[str], str], base: str, places: tuple[str, ...]
+) -> None:
+    """One kill after another, each in the node that takes up what the last one left."""
+    scanner, port = faults.Scanner(), free_port()
+    settings = {"JOBS_DATABASE": database(base)}
+    with (
+        world.choosy_pacs(port, {}) as arrived,
+        faults.quick_node(tmp_path, destinations={"PACS1": port}, **settings) as node,
+    ):
+        for place in places:
+            node.start(kill_at=place)
+            scanner.send(node.ready.get("port"), world.study(2))
+            assert (place, node.dies()) == (place, faults.KILLED)
+        node.start()
+        faults.settle(node, scanner)
+        assert node.stop() == 0
+    faults.assert_nothing_is_lost(node, scanner, arrived)
+
+
+@pytest.mark.parametrize("base", _BASES)
+def test_a_kill_while_images_are_removed_loses_no_report(
+    tmp_path: Path, database: Callable[[str], str], base: str
+) -> None:
+    """What is half removed is removed; the report stays, and is not made again."""
+    scanner, port = faults.Scanner(), free_port()
+    settings = {"JOBS_DATABASE": database(base), "STORAGE_KEEP_HOURS": 0}
+    with (
+        world.choosy_pacs(port, {}) as arrived,
+        faults.quick_node(tmp_path, destinations={"PACS1": port}, **settings) as node,
+    ):
+        for place in faults.PLACES_OF_CLEANING:
+            node.start(kill_at=place)
+            world.wait_until(
+                lambda: scanner.send(
+                    node.ready.get("port"), [] if scanner.sent else world.study(2)
+                ),
+                bool,
+                trouble=node.log,
+            )
+            assert (place, node.dies()) == (place, faults.KILLED)
+        node.start()
+        (uid,) = scanner.studies
+        told = world.wait_until(
+            lambda: node.study(uid), lambda one: one["images"] == 0, trouble=node.log
+        )
+        assert node.stop() == 0
+    assert [one["state"] for one in told["reports"]] == ["sent"]
+    assert len(set(arrived)) == 3
+    faults.assert_spool_is_tidy(node.folder)
+
+
+@pytest.mark.parametrize("base", _BASES)
+def test_kills_at_random_moments_lose_nothing(
+    tmp_path: Path, database: Callable[[str], str], base: str
+) -> None:
+    """Ten moments from a seeded generator while study after study comes in."""
+    scanner, port = faults.Scanner(), free_port()
+    moments = np.random.default_rng(_BASES.index(base)).uniform(0.0, 2.5, _RANDOM_KILLS)
+    settings = {"JOBS_DATABASE": database(base)}
+    with (
+        world.choosy_pacs(port, {}) as arrived,
+        faults.quick_node(tmp_path, destinations={"PACS1": port}, **settings) as node,
+    ):
+        for moment in moments:
+            node.start()
+            end = time.monotonic() + moment
+            scanner.send(node.port, world.study(2))
+            time.sleep(max(0.0, end - time.monotonic()))
+            node.kill()
+        node.start()
+        faults.settle(node, scanner)
+        assert node.stop() == 0
+    faults.assert_nothing_is_lost(node, scanner, arrived)
