@@ -113,6 +113,14 @@ def _queue_list(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
+def _conformance(_: Config, options: argparse.Namespace) -> int:
+    from dicom_node import conformance, integration  # noqa: PLC0415  # as above
+
+    page = integration.statement() if options.ihe else conformance.statement()
+    sys.stdout.write(page)
+    return 0
+
+
 def _show(document: Any, lines: list[str], options: argparse.Namespace) -> None:
     print(json.dumps(document) if options.json else "\n".join(lines))
 
@@ -155,6 +163,9 @@ def _parser() -> argparse.ArgumentParser:
     queues = queue.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = queues.add_parser("list", parents=[answers], help="jobs that wait, run or are dead")
     listing.set_defaults(run=_queue_list)
+    stated = commands.add_parser("conformance", parents=[common], help="the conformance statement")
+    stated.add_argument("--ihe", action="store_true", help="the IHE integration statement instead")
+    stated.set_defaults(run=_conformance)
     return parser
 
 
