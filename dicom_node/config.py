@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from dicom_node import archive_settings
+from dicom_node.archive_settings import ArchiveConfig, PriorsConfig
 from dicom_node.settings import build, from_text, kind_of
 from sifdetect.errors import ConfigurationError
 
@@ -73,10 +75,15 @@ class StorageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """When a study counts as complete: no instance for ``quiet_seconds``, or the cap is reached."""
+    """When a study counts as complete: no instance for ``quiet_seconds``, or the cap is reached.
+
+    Attributes:
+        check_gaps: whether a hole in a stack of slices is waited for, until the cap.
+    """
 
     quiet_seconds: float = _number(30.0, 0.1, 86400)
     max_wait_seconds: float = _number(1800.0, 1, 86400)
+    check_gaps: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +165,8 @@ class Config:
     http: HttpConfig = field(default_factory=HttpConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
+    archive: ArchiveConfig = field(default_factory=ArchiveConfig)
+    priors: PriorsConfig = field(default_factory=PriorsConfig)
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     send: SendConfig = field(default_factory=SendConfig)
     commit: CommitConfig = field(default_factory=CommitConfig)
@@ -272,6 +281,7 @@ def _check_whole(config: Config, where: str) -> None:
             f"{where}: study.max_wait_seconds ({study.max_wait_seconds}) is shorter than "
             f"study.quiet_seconds ({study.quiet_seconds})"
         )
+    archive_settings.check(config.archive, config.priors, sorted(config.destination), where)
     for name, destination in config.destination.items():
         if not destination.host and not destination.url:
             raise ConfigurationError(f"{where}: destination.{name} has no host")

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 from dicom_node import logs
 from dicom_node.analysis import Outcome
+from dicom_node.completion import Completion
 from dicom_node.config import Config
 from dicom_node.delivery import Courier, told
 from dicom_node.failed import write_failure_report
 from dicom_node.intake import Kind
-from dicom_node.reports import Marker, Report, open_report, report_of
+from dicom_node.reports import Marker, Report, hash_of, open_report, report_of
 from dicom_node.spool import Spool
 
 _TO_RETRY = (Marker.FAILED, Marker.UNDELIVERED)
@@ -41,11 +42,13 @@ class Closed:
         manifest_hash: names the report; empty where the study holds no image.
         due: whether there is something to analyse or to send.
         fresh: whether the analysis is still to be done, whatever earlier jobs of that name say.
+        wait_seconds: until the study is looked at again, because something is missing; 0 if not.
     """
 
     manifest_hash: str
     due: bool
     fresh: bool = False
+    wait_seconds: float = 0.0
 
 
 class Stages:
@@ -59,13 +62,24 @@ class Stages:
         self._analyse = analyse
         self._now = now
         self._courier = Courier(config, spool.folder, now)
+        self._completion = Completion(config, spool.folder, now)
 
-    def close(self, study_instance_uid: str) -> Closed:
-        """Say which images the report on a study rests on."""
+    def close(self, study_instance_uid: str, *, unless_not: str = "") -> Closed:
+        """Say which images the report on a study rests on, unless some are still waited for.
+
+        Args:
+            unless_not: the hash of the images that were there when this look was asked for; where
+                others came since, theirs is another look.
+        """
         study = self._spool.study(study_instance_uid)
         names = study.names(Kind.IMAGE)
-        if not names:
+        if not names or unless_not not in ("", hash_of(names)):
             return Closed(manifest_hash="", due=False)
+        verdict = self._completion.look(study)
+        if verdict.wait_seconds:
+            return Closed(
+                manifest_hash=hash_of(names), due=False, wait_seconds=verdict.wait_seconds
+            )
         report = open_report(study.path, names)
         if report.marker is Marker.FAILED:  # sent again, so somebody still wants an answer
             report.start_over()
@@ -79,6 +93,8 @@ class Stages:
         event = "study closed" if due else "study unchanged"
         logs.info(event, study=study_instance_uid, report=report.manifest_hash, images=len(names))
         fresh = due and report.outcome is None
+        if fresh:
+            self._completion.tell(study, report, verdict)
         return Closed(manifest_hash=report.manifest_hash, due=due, fresh=fresh)
 
     def analyse(self, study_instance_uid: str, manifest_hash: str) -> bool:

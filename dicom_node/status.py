@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from dicom_node.completion import WAITING_FILE
 from dicom_node.durable import read_json
 from dicom_node.guard import FolderLock
 from dicom_node.intake import Kind
@@ -41,6 +42,7 @@ def as_lines(status: dict[str, Any]) -> list[str]:
     ]
     for study in status["studies"]:
         lines.append(f"{study['study_instance_uid']}  {study['state']}  images {study['images']}")
+        lines += [f"  waits: {one}" for one in study["waits_for"]]
         for report in study["reports"][-1:]:
             told = " ".join(filter(None, [report["outcome"], report["presence"]]))
             lines.append(f"  report {report['report']}: {told or report['state']}")
@@ -74,6 +76,7 @@ def _study(study: StudyFolder) -> dict[str, Any]:
         "others": len(study.names(Kind.OTHER)),
         "returned": len(study.names(Kind.RETURNED)),
         "conflicts": len(study.conflicts()),
+        "waits_for": (read_json(study.path / WAITING_FILE) or {}).get("lacks", []),
         "reports": [_report(one) for one in reports],
     }
 

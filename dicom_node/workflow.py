@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from dbos import (
     DBOS,
@@ -134,12 +135,16 @@ class Workflows:
         def close(uid: str) -> None:
             with started() as job:
                 closed = DBOS.run_step({"name": "close"}, lambda: asdict(stages.close(uid)))
-                if closed["fresh"]:
-                    DBOS.run_step(_START_OVER, forget_ended, uid, closed["manifest_hash"])
-                if closed["due"]:
-                    self.infer(uid, closed["manifest_hash"])
-                elif closed["manifest_hash"]:
-                    self._enqueue_cleanup(uid, closed["manifest_hash"], job.rpartition(":")[2])
+                self._closed(uid, closed, job.rpartition(":")[2])
+
+        @DBOS.workflow(name="look again")
+        def look_again(uid: str, manifest_hash: str, occasion: str) -> None:
+            with started():
+                look = {"name": "close"}
+                closed = DBOS.run_step(
+                    look, lambda: asdict(stages.close(uid, unless_not=manifest_hash))
+                )
+                self._closed(uid, closed, occasion)
 
         @DBOS.workflow(name="infer")
         def infer(uid: str, manifest_hash: str) -> None:
@@ -167,6 +172,26 @@ class Workflows:
                 DBOS.run_step({"name": "forget"}, _forget, uid, manifest_hash)
 
         self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
+        self._look_again = look_again
+
+    def _closed(self, uid: str, closed: dict[str, Any], occasion: str) -> None:
+        """What follows from looking at a study that went quiet."""
+        if closed["wait_seconds"]:
+            occasion += "+"
+            with (
+                SetWorkflowID(job_id("close", uid, occasion)),
+                SetEnqueueOptions(delay_seconds=closed["wait_seconds"]),
+            ):
+                DBOS.enqueue_workflow(
+                    "close", self._look_again, uid, closed["manifest_hash"], occasion
+                )
+            return
+        if closed["fresh"]:
+            DBOS.run_step(_START_OVER, forget_ended, uid, closed["manifest_hash"])
+        if closed["due"]:
+            self.infer(uid, closed["manifest_hash"])
+        elif closed["manifest_hash"]:
+            self._enqueue_cleanup(uid, closed["manifest_hash"], occasion)
 
     @contextmanager
     def _started(self) -> Iterator[str]:
