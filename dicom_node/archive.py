@@ -115,8 +115,8 @@ class Archive:
         wanted = dict(match)
         if level == "SERIES":
             base += f"/{wanted.pop('StudyInstanceUID')}/series"
-        included = ",".join(f"{tag_for_keyword(keyword):08X}" for keyword in keys)
-        query = urlencode({**wanted, "includefield": included, "limit": str(_MOST_ANSWERS)})
+        included = [("includefield", f"{tag_for_keyword(keyword):08X}") for keyword in keys]
+        query = urlencode([*wanted.items(), *included, ("limit", str(_MOST_ANSWERS))])
         body = self.fetch(f"{base}?{query}", "application/dicom+json")
         try:
             documents = json.loads(body or b"[]")

@@ -40,3 +40,13 @@ def circumstances_of(report: Path) -> Circumstances:
         remarks=tuple(known.get("remarks", ())),
         prior=tuple(report.parent.parent / one for one in known.get("prior", ())),
     )
+
+
+def withdraw_prior(report: Path, reason: str) -> bool:
+    """Take the prior back because the analysis failed with it; False where there was none."""
+    told = circumstances_of(report)
+    if not told.prior:
+        return False
+    remark = f"The earlier study could not be compared with: {reason}"
+    Circumstances(remarks=(*told.remarks, remark)).keep(report)
+    return True

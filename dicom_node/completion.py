@@ -14,11 +14,13 @@ from dicom_node.config import Config
 from dicom_node.durable import read_json, write_json
 from dicom_node.intake import Kind
 from dicom_node.inventory import series_in
+from dicom_node.priors import prior_of, prior_paths
 from dicom_node.reports import Report
 from dicom_node.spool import StudyFolder
 from sifdetect.errors import NetworkError
 
 WAITING_FILE = "waiting.json"
+_PRIOR_LOOK_SECONDS = 1.0
 _LOOK_SECONDS = 30.0
 """A study that lacks something is looked at so often, or every quiet time if that is shorter."""
 
@@ -40,21 +42,40 @@ class Completion:
             force_seconds=settings.max_wait_seconds,
             look_seconds=min(settings.quiet_seconds, _LOOK_SECONDS),
         )
+        awaited = list(verdict.lacks)
+        if not verdict.wait_seconds and self._awaits_prior(study):
+            verdict = Verdict(lacks=verdict.lacks, wait_seconds=_PRIOR_LOOK_SECONDS)
+            awaited = ["an earlier study is being fetched"]
         waiting = study.path / WAITING_FILE
         if verdict.wait_seconds:
-            if (read_json(waiting) or {}).get("lacks") != list(verdict.lacks):
-                logs.info("study waits", study=study.study_instance_uid, lacks=len(verdict.lacks))
-                write_json(waiting, {"lacks": list(verdict.lacks)})
+            if (read_json(waiting) or {}).get("lacks") != awaited:
+                logs.info("study waits", study=study.study_instance_uid, lacks=len(awaited))
+                write_json(waiting, {"lacks": awaited})
         else:
             waiting.unlink(missing_ok=True)
         return verdict
 
     def tell(self, study: StudyFolder, report: Report, verdict: Verdict) -> None:
-        """Have the result say what its study lacked."""
+        """Have the result say what its study lacked, and compare it with its prior."""
         remarks = [
             f"The study was not complete when it was analysed: {one}" for one in verdict.lacks
         ]
-        Circumstances(remarks=tuple(remarks)).keep(report.folder)
+        known = prior_of(study.path) if self._config.priors.enabled else {}
+        if known.get("state") in ("asking", "failed"):
+            reason = known.get("reason") or "it did not come in time"
+            remarks.append(f"An earlier study could not be looked at: {reason}")
+        prior = prior_paths(study.path) if self._config.priors.enabled else ()
+        Circumstances(remarks=tuple(remarks), prior=prior).keep(report.folder)
+
+    def _awaits_prior(self, study: StudyFolder) -> bool:
+        """Whether its prior is under way, and it has not waited long for it."""
+        settings = self._config
+        if not settings.priors.enabled or prior_of(study.path).get("state") != "asking":
+            return False
+        folder = study.path / Kind.IMAGE.value
+        last = max((folder / name).stat().st_mtime for name in study.names(Kind.IMAGE))
+        limit = settings.study.quiet_seconds + settings.priors.wait_seconds
+        return self._now() - last < limit
 
     def _lacks(self, study: StudyFolder) -> list[str]:
         config = self._config

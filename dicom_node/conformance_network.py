@@ -71,7 +71,7 @@ def _storage_scp(config: Config) -> Lines:
         "not read."
     )
     rows = [
-        (*named(one), "analysed" if one in intake._IMAGES else "")
+        (*named(one), "analysed" if one in intake.IMAGES else "")
         for one in receive.storage_classes()
     ]
     yield from table(("SOP class", "UID", ""), [(*named(VERIFICATION), ""), *rows])

@@ -15,12 +15,14 @@ from typing import Any
 from dicom_node import logs
 from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
 from dicom_node.commit import CommitListener, Commitments
+from dicom_node.completion import archive_of
 from dicom_node.config import Config
 from dicom_node.desk import Arrival
 from dicom_node.durable import make_folder, write_json
 from dicom_node.guard import FolderLock, Guard
 from dicom_node.health import Health
 from dicom_node.intake import Kind
+from dicom_node.priors import Priors
 from dicom_node.receive import Receiver
 from dicom_node.reconcile import reconcile
 from dicom_node.spool import Spool
@@ -71,6 +73,12 @@ def _analysis(config: Config) -> Analyze:
     return analyze_with_sifdetect(replace(config.analysis, outputs=config.outputs))
 
 
+def _priors(config: Config, spool: Spool, now: Callable[[], float]) -> Priors | None:
+    if not config.priors.enabled:
+        return None
+    return Priors(config, spool=spool, archive=archive_of(config), now=now)
+
+
 class Node:
     """One node in this process."""
 
@@ -92,6 +100,7 @@ class Node:
         )
         self._health = Health(config.http, self.obstacles)
         self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
+        self._priors = _priors(config, self._spool, now)
         self._changed: set[str] = set()
         self._changed_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -133,6 +142,8 @@ class Node:
         self._commit.stop()
         self._health.stop()
         self._analyst.stop()
+        if self._priors is not None:
+            self._priors.stop()
         if self._workflows is not None:
             self._workflows.stop()
 
@@ -179,6 +190,8 @@ class Node:
             with self._changed_lock:
                 changed, self._changed = self._changed, set()
             for study_instance_uid in changed:
+                if self._priors is not None:
+                    self._priors.seek(study_instance_uid)
                 self._tell(study_instance_uid)
             self._last_beat = time.monotonic()
 

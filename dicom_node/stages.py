@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 from dicom_node import logs
 from dicom_node.analysis import Outcome
+from dicom_node.circumstances import withdraw_prior
 from dicom_node.completion import Completion
 from dicom_node.config import Config
 from dicom_node.delivery import Courier, told
 from dicom_node.failed import write_failure_report
 from dicom_node.intake import Kind
+from dicom_node.priors import forget_prior
 from dicom_node.reports import Marker, Report, hash_of, open_report, report_of
 from dicom_node.spool import Spool
 
@@ -109,6 +111,10 @@ class Stages:
         if report.outcome is None:
             work = report.begin_results()
             outcome = self._analyse(report.images, work)
+            if outcome.state == "failed" and withdraw_prior(report.folder, outcome.told):
+                logs.warning("prior withdrawn", study=study_instance_uid, report=manifest_hash)
+                work = report.begin_results()
+                outcome = self._analyse(report.images, work)
             if not any(work.rglob("*.dcm")):
                 write_failure_report(report.images, work, outcome.told)
             report.finish_results(work, outcome.as_document())
@@ -181,6 +187,7 @@ class Stages:
         if not held or waiting or self._now() - last < self._config.storage.keep_hours * 3600:
             return False
         self._spool.remove_instances(study, sorted(known))
+        forget_prior(study.path)
         logs.info("instances removed", study=study_instance_uid, instances=len(held))
         return True
 

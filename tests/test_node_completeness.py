@@ -128,7 +128,9 @@ def test_a_study_with_a_hole_waits_and_is_then_said_to_have_one(tmp_path: Path) 
     first = stages.close("1.2.3", unless_not=waits.manifest_hash)
     assert (first.due, first.wait_seconds) == (True, 0.0)
     report = stages.report("1.2.3", first.manifest_hash)
-    remark = "The study was not complete when it was analysed: series 3 lacks 1 slices between others"
+    remark = (
+        "The study was not complete when it was analysed: series 3 lacks 1 slices between others"
+    )
     assert circumstances_of(report.folder).remarks == (remark,)
     _store(spool, late, tmp_path)
     assert stages.close("1.2.3", unless_not=first.manifest_hash).manifest_hash == ""
