@@ -97,7 +97,7 @@ class Archive:
             setattr(query, keyword, value)
         entity = entity_for(self.peer, self.own_title, self.timeout_seconds)
         entity.add_requested_context(FIND)
-        found = []
+        found: list[Dataset] = []
         with associated(entity, self.peer) as association:
             for status, answer in association.send_c_find(query, FIND):
                 code = status.get("Status")

@@ -32,7 +32,6 @@ def statement() -> str:
 
 
 def _lines(config: Config) -> Lines:
-    kinds = {kind.output: kind for kind in object_kinds()}
     yield "# IHE integration statement: AI Results (AIR)"
     yield ""
     yield from prose("Made from the code by `sifnode conformance --ihe`; not edited by hand.")
@@ -53,6 +52,12 @@ def _lines(config: Config) -> Lines:
     yield "## Transactions"
     yield ""
     yield from table(("transaction", "how", "setting"), _transactions())
+    yield from _contents(config)
+    yield from _maker()
+
+
+def _contents(config: Config) -> Lines:
+    kinds = {kind.output: kind for kind in object_kinds()}
     yield "## What a result says, and in which object"
     yield ""
     yield from table(
@@ -66,6 +71,9 @@ def _lines(config: Config) -> Lines:
         f"{listed([SR_CLASSES['enhanced'][0]])} that says so, and why. Parametric maps: none. "
         "Every result is preliminary and unverified."
     )
+
+
+def _maker() -> Lines:
     yield "## Who made a result"
     yield ""
     yield from prose(

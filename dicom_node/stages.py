@@ -17,8 +17,9 @@ from dicom_node.circumstances import withdraw_prior
 from dicom_node.completion import Completion
 from dicom_node.config import Config
 from dicom_node.delivery import Courier, told
+from dicom_node.durable import make_folder
 from dicom_node.failed import write_failure_report
-from dicom_node.intake import Kind
+from dicom_node.intake import Kind, name_of
 from dicom_node.priors import forget_prior
 from dicom_node.reports import Marker, Report, hash_of, open_report, report_of
 from dicom_node.spool import Spool
@@ -144,6 +145,10 @@ class Stages:
         _log_delivery(study_instance_uid, document, told(before, document))
         return delay
 
+    def is_archived(self, study_instance_uid: str) -> bool:
+        """Whether a study was handed in by a campaign, so that all others go before it."""
+        return _archive_mark(self._spool.folder, study_instance_uid).exists()
+
     def destinations(self) -> list[str]:
         """Who gets the results."""
         return sorted(self._config.destination)
@@ -220,6 +225,17 @@ class Stages:
             report.mark(Marker.SUPERSEDED, by=newer[-1].manifest_hash)
             return True
         return False
+
+
+def mark_archived(folder: Path, study_instance_uid: str) -> None:
+    """Have a study of the data folder analysed after all others."""
+    mark = _archive_mark(folder, study_instance_uid)
+    make_folder(mark.parent)
+    mark.touch()
+
+
+def _archive_mark(folder: Path, study_instance_uid: str) -> Path:
+    return folder / "campaigns" / "studies" / name_of(study_instance_uid)
 
 
 def _is_remainder(report: Report, reports: list[Report]) -> bool:

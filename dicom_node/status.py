@@ -41,13 +41,19 @@ def as_lines(status: dict[str, Any]) -> list[str]:
         else f"no node runs on {status['folder']}"
     ]
     for study in status["studies"]:
-        lines.append(f"{study['study_instance_uid']}  {study['state']}  images {study['images']}")
-        lines += [f"  waits: {one}" for one in study["waits_for"]]
-        for report in study["reports"][-1:]:
-            told = " ".join(filter(None, [report["outcome"], report["presence"]]))
-            lines.append(f"  report {report['report']}: {told or report['state']}")
-            lines += [f"    {report['reason']}"] if report["reason"] else []
-            lines += [f"    {one['sentence']}" for one in report["deliveries"]]
+        lines += study_lines(study)
+    return lines
+
+
+def study_lines(study: dict[str, Any]) -> list[str]:
+    """One study for a reader: its state, what it waits for, its last report, its deliveries."""
+    lines = [f"{study['study_instance_uid']}  {study['state']}  images {study['images']}"]
+    lines += [f"  waits: {one}" for one in study["waits_for"]]
+    for report in study["reports"][-1:]:
+        told = " ".join(filter(None, [report["outcome"], report["presence"]]))
+        lines.append(f"  report {report['report']}: {told or report['state']}")
+        lines += [f"    {report['reason']}"] if report["reason"] else []
+        lines += [f"    {one['sentence']}" for one in report["deliveries"]]
     return lines
 
 

@@ -28,7 +28,7 @@ from dicom_node.stages import Stages
 
 APPLICATION = "sifnode"
 APPLICATION_VERSION = "pipeline-1"  # fixed: another one would strand the jobs of the old
-ROUTINE_PRIORITY = 100
+ROUTINE_PRIORITY, ARCHIVE_PRIORITY = 100, 1000
 _SENDS_PER_DESTINATION = 2
 _WRITE_TRIES, _WRITE_WAIT_SECONDS = 4, 15.0
 ACTIVE = ["PENDING", "ENQUEUED", "DELAYED"]
@@ -57,6 +57,7 @@ class Workflows:
         self.running: set[str] = set()
         self._dbos = DBOS(config=_engine_settings(config, executor))
         self._define()
+        self._define_look()
 
     def launch(self) -> None:
         """Open the database and begin to work off the queues."""
@@ -87,9 +88,10 @@ class Workflows:
 
     def infer(self, study_instance_uid: str, manifest_hash: str) -> None:
         """Have a report made and sent, unless that job exists."""
+        archived = self._stages.is_archived(study_instance_uid)
         with (
             SetWorkflowID(job_id("infer", study_instance_uid, manifest_hash)),
-            SetEnqueueOptions(priority=ROUTINE_PRIORITY),
+            SetEnqueueOptions(priority=ARCHIVE_PRIORITY if archived else ROUTINE_PRIORITY),
         ):
             DBOS.enqueue_workflow("infer", self._infer, study_instance_uid, manifest_hash)
 
@@ -137,15 +139,6 @@ class Workflows:
                 closed = DBOS.run_step({"name": "close"}, lambda: asdict(stages.close(uid)))
                 self._closed(uid, closed, job.rpartition(":")[2])
 
-        @DBOS.workflow(name="look again")
-        def look_again(uid: str, manifest_hash: str, occasion: str) -> None:
-            with started():
-                look = {"name": "close"}
-                closed = DBOS.run_step(
-                    look, lambda: asdict(stages.close(uid, unless_not=manifest_hash))
-                )
-                self._closed(uid, closed, occasion)
-
         @DBOS.workflow(name="infer")
         def infer(uid: str, manifest_hash: str) -> None:
             with started():
@@ -172,6 +165,19 @@ class Workflows:
                 DBOS.run_step({"name": "forget"}, _forget, uid, manifest_hash)
 
         self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
+
+    def _define_look(self) -> None:
+        """Another look at a study that lacks something."""
+        stages, started = self._stages, self._started
+
+        @DBOS.workflow(name="look again")
+        def look_again(uid: str, manifest_hash: str, occasion: str) -> None:
+            with started():
+                closed = DBOS.run_step(
+                    {"name": "close"}, lambda: asdict(stages.close(uid, unless_not=manifest_hash))
+                )
+                self._closed(uid, closed, occasion)
+
         self._look_again = look_again
 
     def _closed(self, uid: str, closed: dict[str, Any], occasion: str) -> None:
