@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.status import code_to_category
 
-from dicom_node import commit, intake, receive, send, versions, workflow
+from dicom_node import commit, conformance_archive, intake, receive, send, versions, workflow
 from dicom_node.acceptor import VERIFICATION
 from dicom_node.answers import SR_CLASSES
 from dicom_node.config import Config, Destination
@@ -23,6 +23,7 @@ from sifdetect.errors import UnreadableInput
 _ENTITIES = (
     ("STORAGE-SCP", "takes studies in; answers C-ECHO"),
     ("RESULTS-SCU", "sends results, asks for storage commitment, and C-ECHO"),
+    conformance_archive.ENTITY,
     ("COMMITMENT-SCP", "takes the answers to storage commitment, on a port of its own"),
 )
 
@@ -32,6 +33,7 @@ def services() -> Iterable[Sequence[str]]:
     yield "Verification", "yes", "yes"
     yield "Storage: every storage SOP class of PS3.4 B.5", "results only", "yes"
     yield "Storage Commitment Push Model", "yes", "no"
+    yield from conformance_archive.services()
     yield "STOW-RS (PS3.18 10.5), QIDO-RS for a test", "yes", "no"
 
 
@@ -56,6 +58,7 @@ def networking(config: Config) -> Lines:
     yield from _storage_scp(config)
     yield from _results_scu(config)
     yield from _commitment(config)
+    yield from conformance_archive.archive_scu(config)
     yield from _physical(config)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from dicom_node.archive_settings import ArchiveConfig, PriorsConfig
+from dicom_node.campaign import Campaign
 from dicom_node.circumstances import circumstances_of
 from dicom_node.completion import archive_of
 from dicom_node.config import Config, Destination, StorageConfig
@@ -22,6 +24,7 @@ from dicom_node.spool import Spool, StudyFolder
 from sifdetect.dicom.read_sr import read_findings
 from sifdetect.dicom.results import encode_results
 from sifdetect.dicom.write import SeriesHeader
+from sifdetect.errors import UsageError
 from sifdetect.results import read_results
 from sifdetect.study import Analysis
 from tests import node_world as world
@@ -221,3 +224,33 @@ def _upload(pacs: Orthanc, study: Sequence[Dataset]) -> None:
         buffer = BytesIO()
         one.save_as(buffer, enforce_file_format=True)
         pacs.upload(buffer.getvalue())
+
+
+def test_a_campaign_has_studies_analysed_again_and_carries_on(
+    pacs: Orthanc, tmp_path: Path
+) -> None:
+    """Studies of a query, one after another and paced; a second run takes the rest."""
+    about = {**PATIENT, "PatientID": "P-campaign"}
+    days = ("20220101", "20220102", "20220103")
+    uids = []
+    for day in days:
+        study = _dated(day, about)
+        uids.append(str(study[0].StudyInstanceUID))
+        _upload(pacs, study)
+    waits: list[float] = []
+    with _node(pacs, tmp_path) as node:
+        config = replace(
+            _config(pacs, tmp_path, "c-get", 0), storage=StorageConfig(folder=node.folder)
+        )
+        campaign = Campaign(config, "spring", wait=waits.append)
+        query, pace = {"PatientID": "P-campaign"}, {"per_hour": 60.0, "timeout_seconds": WAIT_S}
+        assert campaign.run(query, limit=2, **pace) == {"done": 2, "waiting": 1}
+        assert Campaign(config, "spring", wait=waits.append).run({}, limit=9, **pace) == {"done": 3}
+        with pytest.raises(UsageError, match="another query"):
+            campaign.run({"PatientID": "P-1"}, limit=9, **pace)
+        again = Campaign(config, "summer", wait=waits.append).run(query, limit=1, **pace)
+        assert again == {"done": 1, "waiting": 2}
+        analysed = [one["study"] for one in node.events("study analysed")]
+    assert sorted(analysed[:3]) == sorted(uids)
+    assert len(analysed) == 4  # the same images under another campaign: made anew
+    assert [0 < one <= 60 for one in waits] == [True]
