@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+from pydicom import Dataset
+
 from dicom_node.circumstances import circumstances_of
 from dicom_node.completeness import Counted, Held, Plane, judge, lacking, missing_slices
 from dicom_node.config import Config, StorageConfig, StudyConfig
@@ -141,7 +143,7 @@ def test_a_study_with_a_hole_waits_and_is_then_said_to_have_one(tmp_path: Path) 
     assert status_of(config.storage.folder)["studies"][0]["waits_for"] == []
 
 
-def _store(spool: Spool, dataset: world.Dataset, folder: Path) -> None:
+def _store(spool: Spool, dataset: Dataset, folder: Path) -> None:
     path = world.files([dataset], folder / "one") / "0.dcm"
     header = Header(
         sop_class_uid=str(dataset.SOPClassUID),
