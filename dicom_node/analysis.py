@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dicom_node import logs
+from dicom_node.circumstances import circumstances_of
 from dicom_node.config import AnalysisConfig
 from sifdetect.errors import SifdetectError
 
@@ -86,7 +87,8 @@ def _analyze(
     from sifdetect.app import Options, analyze_to_folder  # noqa: PLC0415  # see above
     from sifdetect.engine import Engine  # noqa: PLC0415  # see above
 
-    options = Options(engine=Engine(engine), device=device)
+    told = circumstances_of(out.parent)
+    options = Options(engine=Engine(engine), device=device, prior=told.prior, remarks=told.remarks)
     return analyze_to_folder(paths, out, outputs=outputs, options=options)
 
 

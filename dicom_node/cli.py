@@ -15,7 +15,7 @@ from dicom_node import logs
 from dicom_node.config import Config, load
 from dicom_node.durable import OTHERS
 from sifdetect import __version__
-from sifdetect.errors import ConfigurationError, SifdetectError, UsageError
+from sifdetect.errors import BatchIncomplete, ConfigurationError, SifdetectError, UsageError
 
 INTERRUPTED = 130
 
@@ -115,6 +115,61 @@ def _queue_list(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
+def _queue_show(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.job_actions import show_job  # noqa: PLC0415  # as above
+
+    job = show_job(config.storage.folder, options.id)
+    lines = [f"{key}: {value}" for key, value in job.items() if key != "study"]
+    _show(job, [*lines, f"study: {(job['study'] or {}).get('state', 'not in the spool')}"], options)
+    return 0
+
+
+def _queue_drop(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.job_actions import drop_job  # noqa: PLC0415  # as above
+
+    told = drop_job(config.storage.folder, options.id)
+    _show({"job": options.id, "told": told}, [f"{options.id}: {told}"], options)
+    return 0
+
+
+def _send_test(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.status import study_lines  # noqa: PLC0415  # as above
+    from dicom_node.trial import send_test  # noqa: PLC0415  # as above
+
+    told = send_test(
+        config,
+        folder=options.folder,
+        seed=options.seed,
+        wait_seconds=options.timeout,
+        caller=options.caller,
+    )
+    seconds = ", ".join(f"{key} in {value:g} s" for key, value in told["seconds"].items())
+    lines = [f"{told['images']} images to {told['node']}: {seconds}", *study_lines(told["study"])]
+    _show(told, lines, options)
+    return 0 if told["study"]["state"] == "sent" else BatchIncomplete.exit_code
+
+
+def _reanalyze(config: Config, options: argparse.Namespace) -> int:
+    from dicom_node.campaign import Campaign, parse_query  # noqa: PLC0415  # as above
+
+    counts = Campaign(config, options.campaign).run(
+        parse_query(options.query),
+        per_hour=options.per_hour,
+        limit=options.limit,
+        timeout_seconds=options.timeout,
+    )
+    _show(counts, [f"{state}: {count}" for state, count in sorted(counts.items())], options)
+    return 0
+
+
+def _conformance(_: Config, options: argparse.Namespace) -> int:
+    from dicom_node import conformance, integration  # noqa: PLC0415  # as above
+
+    page = integration.statement() if options.ihe else conformance.statement()
+    sys.stdout.write(page)
+    return 0
+
+
 def _show(document: Any, lines: list[str], options: argparse.Namespace) -> None:
     print(json.dumps(document) if options.json else "\n".join(lines))
 
@@ -155,11 +210,55 @@ def _parser() -> argparse.ArgumentParser:
     retry = commands.add_parser("retry", parents=[answers], help="have a report done again")
     retry.add_argument("id", metavar="ID", help="Study Instance UID or the name of a job")
     retry.set_defaults(run=_retry)
+    _add_queue(commands, answers)
+    _add_trials(commands, answers)
+    stated = commands.add_parser("conformance", parents=[common], help="the conformance statement")
+    stated.add_argument("--ihe", action="store_true", help="the IHE integration statement instead")
+    stated.set_defaults(run=_conformance)
+    return parser
+
+
+def _add_queue(commands: Any, answers: argparse.ArgumentParser) -> None:
     queue = commands.add_parser("queue", help="the jobs")
     queues = queue.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = queues.add_parser("list", parents=[answers], help="jobs that wait, run or are dead")
     listing.set_defaults(run=_queue_list)
-    return parser
+    actions = (
+        ("show", _queue_show, "one job, its steps and its study"),
+        ("retry", _retry, "as `sifnode retry`"),
+        ("drop", _queue_drop, "give a job up"),
+    )
+    for name, run, said in actions:
+        action = queues.add_parser(name, parents=[answers], help=said)
+        action.add_argument("id", metavar="ID", help="the name of a job")
+        action.set_defaults(run=run)
+
+
+def _add_trials(commands: Any, answers: argparse.ArgumentParser) -> None:
+    test = commands.add_parser(
+        "send-test", parents=[answers], help="send a study through the running node"
+    )
+    test.add_argument("folder", nargs="?", type=Path, help="images; a synthetic study without")
+    test.add_argument("--seed", type=int, default=1, metavar="S", help="of the synthetic study")
+    test.add_argument("--timeout", type=float, default=1800, metavar="SECONDS")
+    test.add_argument("--caller", default="SIFTEST", metavar="T", help="calling AE title")
+    test.set_defaults(run=_send_test)
+    again = commands.add_parser(
+        "reanalyze", parents=[answers], help="have studies of the archive analysed again"
+    )
+    again.add_argument("--campaign", required=True, metavar="NAME")
+    again.add_argument("--query", nargs="+", default=[], metavar="KEYWORD=VALUE")
+    again.add_argument("--per-hour", type=_positive, default=30, metavar="N", help="at most")
+    again.add_argument("--limit", type=int, default=10_000, metavar="N", help="studies this time")
+    again.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="for each")
+    again.set_defaults(run=_reanalyze)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from dicom_node import settings, tls
+from dicom_node import archive_settings, settings, tls
+from dicom_node.archive_settings import ArchiveConfig, PriorsConfig
 from dicom_node.audit import AuditConfig
 from dicom_node.intake import network_of
 from dicom_node.limits import LimitsConfig
@@ -89,10 +90,15 @@ class StorageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """When a study counts as complete: no instance for ``quiet_seconds``, or the cap is reached."""
+    """When a study counts as complete: no instance for ``quiet_seconds``, or the cap is reached.
+
+    Attributes:
+        check_gaps: whether a hole in a stack of slices is waited for, until the cap.
+    """
 
     quiet_seconds: float = _number(30.0, 0.1, 86400)
     max_wait_seconds: float = _number(1800.0, 1, 86400)
+    check_gaps: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +188,8 @@ class Config:
     http: HttpConfig = field(default_factory=HttpConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
+    archive: ArchiveConfig = field(default_factory=ArchiveConfig)
+    priors: PriorsConfig = field(default_factory=PriorsConfig)
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     send: SendConfig = field(default_factory=SendConfig)
     commit: CommitConfig = field(default_factory=CommitConfig)
@@ -309,6 +317,7 @@ def _check_whole(config: Config, where: str) -> None:
             f"{where}: jobs.role is {config.jobs.role} and jobs.database is empty",
             hint="Processes that share the work share a PostgreSQL database",
         )
+    archive_settings.check(config.archive, config.priors, sorted(config.destination), where)
     for name, destination in config.destination.items():
         tls.check_client(destination, bool(destination.url), f"{where}: destination.{name}")
         if not destination.host and not destination.url:

@@ -32,7 +32,7 @@ _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")  # PS3.5 9.1
 _UID_LENGTH = 64
 _ANYBODY = "*"
 
-_IMAGES = frozenset(
+IMAGES = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{suffix}"
     for suffix in (
         "2",  # CT Image Storage
@@ -117,7 +117,7 @@ def kind_of(header: Header) -> Kind:
 
     An image is never taken for a result, whoever made it: results are no CT or MR images.
     """
-    if header.sop_class_uid in _IMAGES:
+    if header.sop_class_uid in IMAGES:
         return Kind.IMAGE
     makers = (header.manufacturer, *header.equipment)
     return Kind.RETURNED if RESULT_MANUFACTURER in makers else Kind.OTHER

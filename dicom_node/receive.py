@@ -44,6 +44,11 @@ def transfer_syntaxes() -> list[str]:
     return [syntax for syntax in ALL_TRANSFER_SYNTAXES if _is_decodable(UID(syntax))]
 
 
+def storage_classes() -> list[str]:
+    """What is accepted: every storage SOP class that the library knows."""
+    return sorted(str(one.abstract_syntax) for one in AllStoragePresentationContexts)
+
+
 class Receiver:
     """A storage SCP that writes into ``spool`` and tells ``arrived`` of each instance.
 
@@ -162,7 +167,7 @@ class Receiver:
 
     def _house(self) -> House:
         offered = {str(one.abstract_syntax) for one in self._entity.supported_contexts}
-        storage = {str(one.abstract_syntax) for one in AllStoragePresentationContexts}
+        storage = set(storage_classes())
         terms = Terms(
             storage_classes=frozenset(storage),
             transfer_syntaxes=frozenset(transfer_syntaxes()),

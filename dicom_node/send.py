@@ -15,6 +15,7 @@ from typing import cast
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 from dicom_node import stow
@@ -115,7 +116,10 @@ def entity_for(destination: Destination, own_title: str, timeout_seconds: float)
 
 @contextmanager
 def associated(
-    entity: AE, destination: Destination, handlers: Sequence[evt.EventHandlerType] = ()
+    entity: AE,
+    destination: Destination,
+    handlers: Sequence[evt.EventHandlerType] = (),
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Association]:
     """An association with the destination, released at the end.
 
@@ -130,6 +134,7 @@ def associated(
         destination.host,
         destination.port,
         ae_title=destination.ae_title,
+        ext_neg=list(roles),
         evt_handlers=[(evt.EVT_CONN_OPEN, send_without_delay), *handlers],
         tls_args=(context, name) if context else None,
     )

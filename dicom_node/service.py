@@ -16,6 +16,7 @@ from dicom_node import logs
 from dicom_node.analysis import Analyst, Analyze, analyze_with_sifdetect
 from dicom_node.auditlog import Auditor
 from dicom_node.commit import CommitListener, Commitments
+from dicom_node.completion import archive_of
 from dicom_node.config import Config
 from dicom_node.desk import Arrival, Desk
 from dicom_node.durable import OTHERS, OWN_FOLDER, make_folder, write_json
@@ -25,6 +26,7 @@ from dicom_node.intake import Kind
 from dicom_node.jobs import retry
 from dicom_node.killpoint import reach
 from dicom_node.lifelines import DatabaseLifelines, FileLifelines, Lifelines
+from dicom_node.priors import Priors
 from dicom_node.receive import Receiver
 from dicom_node.reconcile import reconcile
 from dicom_node.spool import Spool
@@ -80,6 +82,12 @@ def _lifelines(config: Config) -> Lifelines:
     return DatabaseLifelines(database) if database else FileLifelines(config.storage.folder)
 
 
+def _priors(config: Config, spool: Spool, now: Callable[[], float]) -> Priors | None:
+    if not config.priors.enabled:
+        return None
+    return Priors(config, spool=spool, archive=archive_of(config), now=now)
+
+
 class Node:
     """One node in this process."""
 
@@ -112,6 +120,7 @@ class Node:
         self._vitals = Vitals(config, self._spool, listening=self._listening, waiting=self._waiting)
         self._http: HttpPort | None = None
         self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
+        self._priors = _priors(config, self._spool, now)
         self._changed: set[str] = set()
         self._changed_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -161,6 +170,8 @@ class Node:
         if self._workflows is not None:
             self._auditor.activity(starts=False)
         self._analyst.stop()
+        if self._priors is not None:
+            self._priors.stop()
         if self._workflows is not None:
             self._workflows.stop()
 
@@ -227,6 +238,8 @@ class Node:
             if changed:
                 reach("arrivals taken")
             for study_instance_uid in changed:
+                if self._priors is not None:
+                    self._priors.seek(study_instance_uid)
                 self._tell(study_instance_uid)
 
     def _tell(self, study_instance_uid: str) -> None:

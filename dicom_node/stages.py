@@ -15,12 +15,16 @@ from typing import Any, Protocol
 from dicom_node import logs, metrics
 from dicom_node.analysis import Outcome
 from dicom_node.auditlog import Auditor
+from dicom_node.circumstances import withdraw_prior
+from dicom_node.completion import Completion
 from dicom_node.config import Config
 from dicom_node.delivery import Courier, fresh, told
+from dicom_node.durable import make_folder
 from dicom_node.failed import write_failure_report
-from dicom_node.intake import Kind
+from dicom_node.intake import Kind, name_of
 from dicom_node.killpoint import reach
-from dicom_node.reports import Marker, Report, open_report, report_of
+from dicom_node.priors import forget_prior
+from dicom_node.reports import Marker, Report, hash_of, open_report, report_of
 from dicom_node.returned import record_answers
 from dicom_node.spool import Spool
 
@@ -45,11 +49,13 @@ class Closed:
         manifest_hash: names the report; empty where the study holds no image.
         due: whether there is something to analyse or to send.
         fresh: whether the analysis is still to be done, whatever earlier jobs of that name say.
+        wait_seconds: until the study is looked at again, because something is missing; 0 if not.
     """
 
     manifest_hash: str
     due: bool
     fresh: bool = False
+    wait_seconds: float = 0.0
 
 
 class Stages:
@@ -70,13 +76,24 @@ class Stages:
         self._analyse = analyse
         self._now = now
         self._courier = Courier(config, spool.folder, now)
+        self._completion = Completion(config, spool.folder, now)
 
-    def close(self, study_instance_uid: str) -> Closed:
-        """Say which images the report on a study rests on."""
+    def close(self, study_instance_uid: str, *, unless_not: str = "") -> Closed:
+        """Say which images the report on a study rests on, unless some are still waited for.
+
+        Args:
+            unless_not: the hash of the images that were there when this look was asked for; where
+                others came since, theirs is another look.
+        """
         study = self._spool.study(study_instance_uid)
         names = study.names(Kind.IMAGE)
-        if not names:
+        if not names or unless_not not in ("", hash_of(names)):
             return Closed(manifest_hash="", due=False)
+        verdict = self._completion.look(study)
+        if verdict.wait_seconds:
+            return Closed(
+                manifest_hash=hash_of(names), due=False, wait_seconds=verdict.wait_seconds
+            )
         report = open_report(study.path, names)
         if report.marker is Marker.FAILED:  # sent again, so somebody still wants an answer
             report.start_over()
@@ -90,6 +107,8 @@ class Stages:
         event = "study closed" if due else "study unchanged"
         logs.info(event, study=study_instance_uid, report=report.manifest_hash, images=len(names))
         fresh = due and report.outcome is None
+        if fresh:
+            self._completion.tell(study, report, verdict)
         return Closed(manifest_hash=report.manifest_hash, due=due, fresh=fresh)
 
     def analyse(self, study_instance_uid: str, manifest_hash: str) -> bool:
@@ -136,6 +155,10 @@ class Stages:
             record_answers(self._auditor, peer, report.objects, fresh(before, document))
         return delay
 
+    def is_archived(self, study_instance_uid: str) -> bool:
+        """Whether a study was handed in by a campaign, so that all others go before it."""
+        return _archive_mark(self._spool.folder, study_instance_uid).exists()
+
     def destinations(self) -> list[str]:
         """Who gets the results."""
         return sorted(self._config.destination)
@@ -180,6 +203,7 @@ class Stages:
         if not held or waiting or self._now() - last < self._config.storage.keep_hours * 3600:
             return False
         self._spool.remove_instances(study, sorted(known))
+        forget_prior(study.path)
         logs.info("instances removed", study=study_instance_uid, instances=len(held))
         return True
 
@@ -209,6 +233,10 @@ class Stages:
         try:
             outcome = self._analyse(report.images, work)
             reach("study analysed")
+            if outcome.state == "failed" and withdraw_prior(report.folder, outcome.told):
+                logs.warning("prior withdrawn", report=report.manifest_hash)
+                work = report.begin_results()
+                outcome = self._analyse(report.images, work)
             if not any(work.rglob("*.dcm")):
                 write_failure_report(report.images, work, outcome.told)
             report.finish_results(work, outcome.as_document())
@@ -226,6 +254,17 @@ class Stages:
             report.mark(Marker.SUPERSEDED, by=newer[-1].manifest_hash)
             return True
         return False
+
+
+def mark_archived(folder: Path, study_instance_uid: str) -> None:
+    """Have a study of the data folder analysed after all others."""
+    mark = _archive_mark(folder, study_instance_uid)
+    make_folder(mark.parent)
+    mark.touch()
+
+
+def _archive_mark(folder: Path, study_instance_uid: str) -> Path:
+    return folder / "campaigns" / "studies" / name_of(study_instance_uid)
 
 
 def _is_remainder(report: Report, reports: list[Report]) -> bool:

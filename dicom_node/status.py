@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from dicom_node.completion import WAITING_FILE
 from dicom_node.durable import read_json
 from dicom_node.guard import FolderLock
 from dicom_node.intake import Kind
@@ -41,12 +42,19 @@ def as_lines(status: dict[str, Any]) -> list[str]:
         else f"no node runs on {status['folder']}"
     ]
     for study in status["studies"]:
-        lines.append(f"{study['study_instance_uid']}  {study['state']}  images {study['images']}")
-        for report in study["reports"][-1:]:
-            told = " ".join(filter(None, [report["outcome"], report["presence"]]))
-            lines.append(f"  report {report['report']}: {told or report['state']}")
-            lines += [f"    {report['reason']}"] if report["reason"] else []
-            lines += [f"    {one['sentence']}" for one in report["deliveries"]]
+        lines += study_lines(study)
+    return lines
+
+
+def study_lines(study: dict[str, Any]) -> list[str]:
+    """One study for a reader: its state, what it waits for, its last report, its deliveries."""
+    lines = [f"{study['study_instance_uid']}  {study['state']}  images {study['images']}"]
+    lines += [f"  waits: {one}" for one in study["waits_for"]]
+    for report in study["reports"][-1:]:
+        told = " ".join(filter(None, [report["outcome"], report["presence"]]))
+        lines.append(f"  report {report['report']}: {told or report['state']}")
+        lines += [f"    {report['reason']}"] if report["reason"] else []
+        lines += [f"    {one['sentence']}" for one in report["deliveries"]]
     return lines
 
 
@@ -75,6 +83,7 @@ def _study(study: StudyFolder) -> dict[str, Any]:
         "others": len(study.names(Kind.OTHER)),
         "returned": len(study.names(Kind.RETURNED)),
         "conflicts": len(study.conflicts()),
+        "waits_for": (read_json(study.path / WAITING_FILE) or {}).get("lacks", []),
         "reports": [_report(one) for one in reports],
     }
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from dbos import (
     DBOS,
@@ -31,7 +32,7 @@ from sifdetect.errors import NetworkError
 
 APPLICATION = "sifnode"
 APPLICATION_VERSION = "pipeline-1"  # fixed: another one would strand the jobs of the old
-ROUTINE_PRIORITY = 100
+ROUTINE_PRIORITY, ARCHIVE_PRIORITY = 100, 1000
 _SENDS_PER_DESTINATION = 2
 _WRITE_TRIES, _WRITE_WAIT_SECONDS = 4, 15.0
 ACTIVE = ["PENDING", "ENQUEUED", "DELAYED"]
@@ -68,6 +69,7 @@ class Workflows:
         self.running: set[str] = set()
         self._dbos = DBOS(config=_engine_settings(config, executor))
         self._define()
+        self._define_look()
 
     def launch(self) -> None:
         """Open the database and begin to work off the queues.
@@ -109,9 +111,10 @@ class Workflows:
 
     def infer(self, study_instance_uid: str, manifest_hash: str) -> None:
         """Have a report made and sent, unless that job exists."""
+        archived = self._stages.is_archived(study_instance_uid)
         with (
             SetWorkflowID(job_id("infer", study_instance_uid, manifest_hash)),
-            SetEnqueueOptions(priority=ROUTINE_PRIORITY),
+            SetEnqueueOptions(priority=ARCHIVE_PRIORITY if archived else ROUTINE_PRIORITY),
         ):
             DBOS.enqueue_workflow("infer", self._infer, study_instance_uid, manifest_hash)
 
@@ -170,12 +173,7 @@ class Workflows:
             with started() as job:
                 closed = DBOS.run_step({"name": "close"}, lambda: asdict(stages.close(uid)))
                 reach("study closed")
-                if closed["fresh"]:
-                    DBOS.run_step(_START_OVER, forget_ended, uid, closed["manifest_hash"])
-                if closed["due"]:
-                    self.infer(uid, closed["manifest_hash"])
-                elif closed["manifest_hash"]:
-                    self._enqueue_cleanup(uid, closed["manifest_hash"], job.rpartition(":")[2])
+                self._closed(uid, closed, job.rpartition(":")[2])
 
         @DBOS.workflow(name="infer")
         def infer(uid: str, manifest_hash: str) -> None:
@@ -206,6 +204,39 @@ class Workflows:
                 DBOS.run_step({"name": "forget"}, _forget, uid, manifest_hash)
 
         self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
+
+    def _define_look(self) -> None:
+        """Another look at a study that lacks something."""
+        stages, started = self._stages, self._started
+
+        @DBOS.workflow(name="look again")
+        def look_again(uid: str, manifest_hash: str, occasion: str) -> None:
+            with started():
+                closed = DBOS.run_step(
+                    {"name": "close"}, lambda: asdict(stages.close(uid, unless_not=manifest_hash))
+                )
+                self._closed(uid, closed, occasion)
+
+        self._look_again = look_again
+
+    def _closed(self, uid: str, closed: dict[str, Any], occasion: str) -> None:
+        """What follows from looking at a study that went quiet."""
+        if closed["wait_seconds"]:
+            occasion += "+"
+            with (
+                SetWorkflowID(job_id("close", uid, occasion)),
+                SetEnqueueOptions(delay_seconds=closed["wait_seconds"]),
+            ):
+                DBOS.enqueue_workflow(
+                    "close", self._look_again, uid, closed["manifest_hash"], occasion
+                )
+            return
+        if closed["fresh"]:
+            DBOS.run_step(_START_OVER, forget_ended, uid, closed["manifest_hash"])
+        if closed["due"]:
+            self.infer(uid, closed["manifest_hash"])
+        elif closed["manifest_hash"]:
+            self._enqueue_cleanup(uid, closed["manifest_hash"], occasion)
 
     @contextmanager
     def _started(self) -> Iterator[str]:

@@ -46,6 +46,7 @@ class Options:
         modality: of NIfTI input, which does not say.
         weightings: of NIfTI input from MR, one for each file, or one for all.
         access: True to add the geometry of a sacroplasty to findings and report.
+        remarks: sentences about the input that the results repeat among their warnings.
     """
 
     models: Path | None = None
@@ -55,6 +56,7 @@ class Options:
     modality: Modality | None = None
     weightings: tuple[MrWeighting, ...] = ()
     access: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,8 @@ def _earlier(options: Options, models: Models) -> Earlier:
 
 def _analysis(one: StudyInput, models: Models, earlier: Earlier, options: Options) -> Analysis:
     analysis = analyzed(one, models, earlier)
+    remarks = [Warning(code="input-remark", text=text) for text in options.remarks]
+    analysis = _warned(analysis, remarks)
     return with_access(analysis) if options.access else analysis
 
 
