@@ -49,7 +49,7 @@ BAKKER_OF_ALA: tuple[Rule[SideMeasurements, BakkerType | None], ...] = (
         _BAKKER,
     ),
     Rule(
-        "line of the anterolateral rim, at most 1 cm from the sacroiliac joint",
+        "line of the anterolateral rim, at most 1 cm from the sacroiliac joint or into it",
         lambda s: _lean(s) >= RIM_DEG and _at_rim(s),
         BakkerType.A3,
         _BAKKER,
@@ -139,8 +139,12 @@ def _lean(side: SideMeasurements) -> float:
 
 
 def _at_rim(side: SideMeasurements) -> bool:
-    depth = side.course.joint_depth_mm
-    return depth is not None and depth <= RIM_MM
+    """Near the joint as a whole, or from the anterior cortex into the joint face, across the corner
+    between the two."""
+    course = side.course
+    near = course.joint_depth_mm is not None and course.joint_depth_mm <= RIM_MM
+    through = course.joint_contact_mm >= CONTACT_MM and course.anterior_contact_mm >= CONTACT_MM
+    return near or through
 
 
 def _telling(right: str, left: str, corpus: Rule[_Corpus, BakkerType | None]) -> str:
