@@ -31,8 +31,8 @@ DEFORMED_MM = 2.3
 over bruises of synthetic sacra, 1.6 to 3.1 over bent cortices."""
 
 BENT_MM = 1.0
-"""The same beyond the other ala's ridge: two thirds of a voxel. Bruises of synthetic sacra are mostly
-up to 0.5 mm over the other side, bent cortices mostly from 1.2 on (25 alae)."""
+"""The same beyond the other ala's ridge: two thirds of a voxel. Bruises of synthetic sacra
+are mostly up to 0.5 mm over the other side, bent cortices mostly from 1.2 on (25 alae)."""
 
 _BAKKER = "Bakker 2018, J Korean Neurosurg Soc 61:258"
 

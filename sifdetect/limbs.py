@@ -157,7 +157,7 @@ def _junction(points: Points) -> dict[Side, float]:
 
 
 def _fullest_sheet(points: Points) -> Points:
-    """The points within _WAVE_LEVELS of the level at which most columns along the sacrum hold one."""
+    """The points near the level at which most columns along the sacrum hold one."""
     column = np.rint(points.frame_mm[:, :2] / _COLUMN_MM).astype(int)
     best, most = points, -1
     for level in np.arange(points.level.min(), points.level.max() + _STEP_LEVELS, _STEP_LEVELS):

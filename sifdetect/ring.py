@@ -19,8 +19,8 @@ RAMI_MM = 70.0
 """From the symphysis to the root of the upper ramus and the lower end of the lower one."""
 
 OBTURATOR_MM = 110.0
-"""From the symphysis to the tuber of the ischium: below the obturator foramen the anterior ring goes
-on, in the ramus of the ischium."""
+"""From the symphysis to the tuber of the ischium: below the obturator foramen the anterior ring
+goes on, in the ramus of the ischium."""
 
 DOWNWARD = 0.5
 """Sine of the angle, 30°, by which what lies there is below the symphysis along the sacrum's chord;
@@ -58,7 +58,10 @@ def ring_of(anatomy: LabelMap, lesions: LabelMap, frame: SacralFrame) -> Ring:
             seen.add(side)
         line = hip & ((lesions.values & LesionBit.FRACTURE_LINE) > 0)
         cracks = anatomy.grid.index_to_mm(np.argwhere(line))
-        if _of_ring(cracks - center, frame).sum() * anatomy.grid.voxel_volume_mm3 >= MIN_RAMUS_LINE_MM3:
+        if (
+            _of_ring(cracks - center, frame).sum() * anatomy.grid.voxel_volume_mm3
+            >= MIN_RAMUS_LINE_MM3
+        ):
             broken.add(side)
     return Ring(seen=frozenset(seen), broken=frozenset(broken))
 

@@ -44,7 +44,7 @@ OUTLYING, LEAST_MM = 4.4, 0.3
 """Three standard deviations as told by the median deviation; a fifth of a voxel is none."""
 
 MOST_OF_IT = 0.9
-"""With fewer voxels of a fragment in line, there is more than one fragment; true labels keep 0.93."""
+"""With fewer voxels in line there is more than one fragment; true labels keep 0.93 and more."""
 
 TURN_DEG = 30.0
 """What the planes of equal level of one fragment may turn from its middle to the break, 7 mm."""
@@ -181,7 +181,7 @@ def _carried_angle(part: Points, level: float) -> float | None:
     The planes of one fragment turn evenly along it: the height of a voxel over the plane through
     the break is a function of second order of its level, and of its depth times how far the planes
     have turned on the way. Voxels that this does not explain, the other fragment's between the
-    waves of the break, are left out (three times the median deviation) and the rest is fitted again.
+    waves of the break, are left out (OUTLYING) and the rest is fitted again.
     """
     place = part.frame_mm[:, 1:] - part.frame_mm[:, 1:].mean(axis=0)
     away = part.level.astype(np.float64) - level

@@ -1,4 +1,4 @@
-"""The cases of papers A and D (docs/rules.md) rebuilt as synthetic patients: ``tests/golden/*.json``.
+"""The cases of papers A and D (docs/rules.md) as synthetic patients: ``tests/golden/*.json``.
 
 A file tells what the paper shows (limbs, transverse limb, displacement, rami), which healthy pelvis
 it is put into, and how the paper classifies it. Bones, waves of the lines and edema are drawn from
@@ -89,9 +89,7 @@ def _limb(rng: np.random.Generator, **told: Any) -> Limb:
     )
 
 
-def _transverse(
-    rng: np.random.Generator, level: float, limbs: tuple[Limb, ...]
-) -> TransverseLimb:
+def _transverse(rng: np.random.Generator, level: float, limbs: tuple[Limb, ...]) -> TransverseLimb:
     reach = {limb.side: limb.lateral for limb in limbs}
     roughness = SmoothNoise.sample(rng, 11.0)
     return TransverseLimb(level, reach[Side.RIGHT], reach[Side.LEFT], 1.5, 8.0, roughness)
