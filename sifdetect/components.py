@@ -141,7 +141,8 @@ class Sacrum:
     def foramina_mm(self) -> dict[tuple[Side, SacralLevel], Floats]:
         """(n, 3) voxels of each foramen in the sacral frame.
 
-        The S1 foramen lies between S1 and S2, around 1 on the level scale, and so on down.
+        The S1 foramen lies between S1 and S2, around 1 on the level scale, and so on down to S4.
+        That between S5 and a sixth segment, around 5, is none of them and left out.
         """
         found = {}
         for side, label in (
@@ -149,8 +150,8 @@ class Sacrum:
             (Side.LEFT, AnatomyLabel.SACRAL_FORAMEN_LEFT),
         ):
             points = self.points(self.segmentation.anatomy.values == label)
-            nearest = np.clip(np.rint(points.level), 1, 4).astype(int)
-            for level in np.unique(nearest).tolist():
+            nearest = np.maximum(np.rint(points.level), 1).astype(int)
+            for level in np.unique(nearest[nearest <= SacralLevel.S4]).tolist():
                 found[side, SacralLevel(level)] = points.frame_mm[nearest == level]
         return found
 

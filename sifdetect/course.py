@@ -152,7 +152,11 @@ def _median_gap(line_mm: Floats, face_mm: Floats) -> float | None:
 
 def _height_mm(frame_mm: Floats, voxel_mm: float) -> float:
     """Height that points take up, gaps left out."""
-    return len(np.unique(np.rint(frame_mm[:, 2] / voxel_mm))) * voxel_mm
+    if len(frame_mm) == 0:
+        return 0.0
+    # From a voxel's own centre on: between two of them rounding would be a matter of noise.
+    rows = np.rint((frame_mm[:, 2] - frame_mm[:, 2].min()) / voxel_mm)
+    return len(np.unique(rows)) * voxel_mm
 
 
 def _sign(side: Side) -> float:

@@ -30,13 +30,17 @@ DEFORMED_MM = 2.3
 """Height of a ridge of the anterior cortex that is more than the ala's own roundness: up to 2.2 mm
 over bruises of synthetic sacra, 1.6 to 3.1 over bent cortices."""
 
+BENT_MM = 1.0
+"""The same beyond the other ala's ridge: two thirds of a voxel. Bruises of synthetic sacra
+are mostly up to 0.5 mm over the other side, bent cortices mostly from 1.2 on (25 alae)."""
+
 _BAKKER = "Bakker 2018, J Korean Neurosurg Soc 61:258"
 
 BAKKER_OF_ALA: tuple[Rule[SideMeasurements, BakkerType | None], ...] = (
     Rule("no fracture of the ala", lambda s: s.basis is None, None, _BAKKER),
     Rule(
         "alar edema without a line, anterior cortex deformed and not broken",
-        lambda s: s.basis is Basis.EDEMA and (s.cortex_ridge_mm or 0.0) >= DEFORMED_MM,
+        lambda s: s.basis is Basis.EDEMA and _deformed(s),
         BakkerType.A2,
         _BAKKER,
     ),
@@ -49,7 +53,7 @@ BAKKER_OF_ALA: tuple[Rule[SideMeasurements, BakkerType | None], ...] = (
         _BAKKER,
     ),
     Rule(
-        "line of the anterolateral rim, at most 1 cm from the sacroiliac joint",
+        "line of the anterolateral rim, at most 1 cm from the sacroiliac joint or into it",
         lambda s: _lean(s) >= RIM_DEG and _at_rim(s),
         BakkerType.A3,
         _BAKKER,
@@ -134,13 +138,24 @@ def _reaches_medially(side: SideMeasurements) -> bool:
     return reaches(side, DenisZone.FORAMINAL) or reaches(side, DenisZone.CENTRAL)
 
 
+def _deformed(side: SideMeasurements) -> bool:
+    """By the other ala where that is whole, else by the height of the ridge alone."""
+    if side.cortex_bent_mm is not None:
+        return side.cortex_bent_mm >= BENT_MM
+    return (side.cortex_ridge_mm or 0.0) >= DEFORMED_MM
+
+
 def _lean(side: SideMeasurements) -> float:
     return side.course.lean_deg or 0.0
 
 
 def _at_rim(side: SideMeasurements) -> bool:
-    depth = side.course.joint_depth_mm
-    return depth is not None and depth <= RIM_MM
+    """Near the joint as a whole, or from the anterior cortex into the joint face, across the corner
+    between the two."""
+    course = side.course
+    near = course.joint_depth_mm is not None and course.joint_depth_mm <= RIM_MM
+    through = course.joint_contact_mm >= CONTACT_MM and course.anterior_contact_mm >= CONTACT_MM
+    return near or through
 
 
 def _telling(right: str, left: str, corpus: Rule[_Corpus, BakkerType | None]) -> str:
@@ -160,6 +175,7 @@ def _course(side: Side, half: SideMeasurements) -> dict[str, float | str | bool]
         f"{name}_lean_deg": course.lean_deg,
         f"{name}_depth_mm": course.depth_mm,
         f"{name}_cortex_ridge_mm": half.cortex_ridge_mm,
+        f"{name}_cortex_bent_mm": half.cortex_bent_mm,
     }
     if course.lean_deg is not None:
         measured[f"{name}_joint_contact_mm"] = course.joint_contact_mm

@@ -43,6 +43,11 @@ MIN_LIMB_MM3 = 40.0
 STRUT_LEVELS = 0.9
 """Height of the edema around a transverse line, 20–25 mm."""
 
+FRAGMENT_LEVELS, FRAGMENTED = 0.25, 0.15
+"""With more than this share of a transverse line farther than 7 mm from its ends' level, other
+fragments' lines hang together with it."""
+
+_STEP_LEVELS, _COLUMN_MM = 0.05, 1.5
 _FOREIGN = (AnatomyLabel.HIP_RIGHT, AnatomyLabel.HIP_LEFT, AnatomyLabel.L5, AnatomyLabel.LUMBAR)
 _CORRIDORS = (AnatomyLabel.SACRAL_CORRIDOR_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_LEFT)
 _SAGITTAL = 0.7
@@ -117,16 +122,21 @@ def edema_strut(sacrum: Sacrum, edema: Points, least_mm3: float) -> Points | Non
 
 
 def as_transverse(points: Points, basis: Basis) -> TransverseLimb:
-    """Where points that cross the bodies meet the midline and leave the bodies."""
-    middle = points.level[np.abs(points.offset_mm) <= CROSSED_MM]
-    junction = {}
-    for side in SIDES:
-        offset = points.offset_mm * (1 if side is Side.LEFT else -1)
-        outer = offset >= _OUTER * np.percentile(offset, _ENDS[1])
-        junction[side] = float(np.median(points.level[outer]))
-    right, left = np.percentile(points.offset_mm, _ENDS).tolist()
-    # Where S1 is comminuted, fragments lie between the ends of the limb.
+    """Where points that cross the bodies meet the midline and leave the bodies.
+
+    Where S1 is comminuted, further fragments' lines hang together with the limb; it is told from
+    them as the sheet that takes up most of the cross-section of the bodies.
+    """
+    junction = _junction(points)
     ends = sum(junction.values()) / len(junction)
+    if basis in (Basis.LINE, Basis.LINE_AND_EDEMA):
+        beyond = np.abs(points.level - ends) > FRAGMENT_LEVELS
+        if beyond.mean() > FRAGMENTED:
+            sheet = _fullest_sheet(points)
+            points, junction = sheet, _junction(sheet)
+            ends = sum(junction.values()) / len(junction)
+    middle = points.level[np.abs(points.offset_mm) <= CROSSED_MM]
+    right, left = np.percentile(points.offset_mm, _ENDS).tolist()
     middle = middle[np.abs(middle - ends) <= _WAVE_LEVELS]
     return TransverseLimb(
         basis=basis,
@@ -134,6 +144,29 @@ def as_transverse(points: Points, basis: Basis) -> TransverseLimb:
         junction=junction,
         width_mm=left - right,
     )
+
+
+def _junction(points: Points) -> dict[Side, float]:
+    """Median level of the outermost points of each side."""
+    junction = {}
+    for side in SIDES:
+        offset = points.offset_mm * (1 if side is Side.LEFT else -1)
+        outer = offset >= _OUTER * np.percentile(offset, _ENDS[1])
+        junction[side] = float(np.median(points.level[outer]))
+    return junction
+
+
+def _fullest_sheet(points: Points) -> Points:
+    """The points near the level at which most columns along the sacrum hold one."""
+    column = np.rint(points.frame_mm[:, :2] / _COLUMN_MM).astype(int)
+    best, most = points, -1
+    for level in np.arange(points.level.min(), points.level.max() + _STEP_LEVELS, _STEP_LEVELS):
+        near = np.abs(points.level - level) <= _WAVE_LEVELS / 2
+        count = len(np.unique(column[near], axis=0))
+        if count > most:
+            wide = np.abs(points.level - level) <= _WAVE_LEVELS
+            best, most = points.only(wide), count
+    return best
 
 
 def _significant(sacrum: Sacrum) -> tuple[Points, NDArray[np.int64]]:

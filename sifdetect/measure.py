@@ -262,8 +262,16 @@ def _half(
 ) -> SideMeasurements:
     own = {fracture.side: (points, fracture.basis) for fracture, points in found}
     points, basis = own.get(side, (None, None))
+    half = measure_side(
+        sacrum,
+        side,
+        points=points,
+        basis=basis,
+        transverse=lines.transverse,
+        other_whole=side.opposite not in own,
+    )
     return replace(
-        measure_side(sacrum, side, points=points, basis=basis, transverse=lines.transverse),
+        half,
         edema_mm3=_volume_mm3(sacrum, marrow.edema, side),
         sclerosis_mm3=_volume_mm3(sacrum, marrow.sclerosis, side),
     )

@@ -155,6 +155,7 @@ class SideMeasurements:
     course: Course = field(default_factory=Course)
     shift_mm: float | None = None
     cortex_ridge_mm: float | None = None
+    cortex_bent_mm: float | None = None
     limb: VerticalLimb | None = None
     in_view: float = 1.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Side
 from sifdetect.measurements import SIDES, Ring
@@ -17,6 +18,14 @@ MIN_PUBIS_MM3 = 400.0
 RAMI_MM = 70.0
 """From the symphysis to the root of the upper ramus and the lower end of the lower one."""
 
+OBTURATOR_MM = 110.0
+"""From the symphysis to the tuber of the ischium: below the obturator foramen the anterior ring
+goes on, in the ramus of the ischium."""
+
+DOWNWARD = 0.5
+"""Sine of the angle, 30°, by which what lies there is below the symphysis along the sacrum's chord;
+an acetabulum lies at the same distance beside or above it."""
+
 MIN_RAMUS_LINE_MM3 = 80.0
 """As for a line in the sacrum."""
 
@@ -27,7 +36,8 @@ def ring_of(anatomy: LabelMap, lesions: LabelMap, frame: SacralFrame) -> Ring:
     """Which rami are in view and which are broken.
 
     A side is in view where its pubis reaches the midline and the scan goes on for RAMI_MM around
-    it. It is broken where a fracture line lies in the hip bone within RAMI_MM of that pubis.
+    it. It is broken where a fracture line lies in the hip bone within RAMI_MM of that pubis, or
+    within OBTURATOR_MM downwards, where the ramus of the ischium closes the obturator foramen.
 
     Args:
         anatomy: AnatomyLabel values on any grid.
@@ -48,10 +58,19 @@ def ring_of(anatomy: LabelMap, lesions: LabelMap, frame: SacralFrame) -> Ring:
             seen.add(side)
         line = hip & ((lesions.values & LesionBit.FRACTURE_LINE) > 0)
         cracks = anatomy.grid.index_to_mm(np.argwhere(line))
-        near = np.linalg.norm(cracks - center, axis=1) <= RAMI_MM
-        if near.sum() * anatomy.grid.voxel_volume_mm3 >= MIN_RAMUS_LINE_MM3:
+        if (
+            _of_ring(cracks - center, frame).sum() * anatomy.grid.voxel_volume_mm3
+            >= MIN_RAMUS_LINE_MM3
+        ):
             broken.add(side)
     return Ring(seen=frozenset(seen), broken=frozenset(broken))
+
+
+def _of_ring(from_pubis: Floats, frame: SacralFrame) -> NDArray[np.bool_]:
+    """(n,) True for places, (n, 3) LPS mm from the pubis, that lie in a ramus."""
+    away = np.linalg.norm(from_pubis, axis=1)
+    down = -(from_pubis @ frame.axes[2])
+    return np.asarray((away <= RAMI_MM) | ((away <= OBTURATOR_MM) & (down >= DOWNWARD * away)))
 
 
 def _goes_on(anatomy: LabelMap, frame: SacralFrame, center: Floats, side: Side) -> bool:

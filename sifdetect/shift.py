@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -86,6 +88,24 @@ def cortex_ridge_mm(sacrum: Sacrum, edema: Points, side: Side) -> float | None:
     ridges = [_ridge(rows, place, step) for place in range(max(left, 0), right + 1)]
     known = [ridge for ridge in ridges if ridge is not None]
     return max(known) if known else None
+
+
+def ridge_beyond_other_mm(sacrum: Sacrum, edema: Points, side: Side) -> float | None:
+    """How much higher that ridge is than the one that the other ala has at the mirrored place, mm.
+
+    The patient's own other ala tells its natural roundness, where nothing is broken there. None
+    where one of both has no cortex in view.
+
+    Args:
+        sacrum: the bone.
+        edema: voxels of one ala's edema, no line in it.
+        side: of the patient.
+    """
+    mirrored = edema.frame_mm.copy()
+    mirrored[:, 0] -= 2 * edema.offset_mm
+    own = cortex_ridge_mm(sacrum, edema, side)
+    other = cortex_ridge_mm(sacrum, replace(edema, frame_mm=mirrored), side.opposite)
+    return None if own is None or other is None else own - other
 
 
 def _ridge(rows: Floats, place: int, step: float) -> float | None:

@@ -17,7 +17,7 @@ from sifdetect.course import course_of
 from sifdetect.findings import Basis
 from sifdetect.limbs import vertical_limb
 from sifdetect.measurements import SideMeasurements, TransverseLimb
-from sifdetect.shift import cortex_ridge_mm, limb_shift_mm
+from sifdetect.shift import cortex_ridge_mm, limb_shift_mm, ridge_beyond_other_mm
 from sifdetect.volume import Floats
 
 HALF = {
@@ -46,11 +46,13 @@ def measure_side(
     points: Points | None,
     basis: Basis | None,
     transverse: tuple[TransverseLimb, ...] = (),
+    other_whole: bool = False,
 ) -> SideMeasurements:
     """What is known of one half from the voxels of its finding (None where it has none).
 
     Where a transverse limb leaves the bodies, its ends lie in the corridors; they count neither for
-    the zones nor for the contacts of the vertical line.
+    the zones nor for the contacts of the vertical line. Only where the other half has no finding
+    (``other_whole``) is its anterior cortex what this one's is compared with.
     """
     in_view = _in_view(sacrum, side)
     if points is None or basis is None:
@@ -59,9 +61,15 @@ def measure_side(
     points = _without_ends(points, transverse, side)
     zones = {zone: sacrum.volume_mm3(points.of(*labels)) for zone, labels in _ZONE.items()}
     if basis not in _LINES:
-        ridge = cortex_ridge_mm(sacrum, points, side) if basis is Basis.EDEMA else None
+        bruise = basis is Basis.EDEMA
+        compared = bruise and other_whole
         return SideMeasurements(
-            basis=basis, zone_mm3=zones, cortex_ridge_mm=ridge, limb=limb, in_view=in_view
+            basis=basis,
+            zone_mm3=zones,
+            cortex_ridge_mm=cortex_ridge_mm(sacrum, points, side) if bruise else None,
+            cortex_bent_mm=ridge_beyond_other_mm(sacrum, points, side) if compared else None,
+            limb=limb,
+            in_view=in_view,
         )
     line_mm = points.frame_mm
     gaps = foramen_gaps(sacrum, line_mm, side)

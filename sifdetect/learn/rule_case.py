@@ -42,14 +42,7 @@ def compare_case(seed: int, morphology: Morphology | None = None) -> Row:
         morphology: of the fracture; drawn from the seed where it is None.
     """
     params = sample_case(seed, morphology=morphology, mimics=0.0)
-    healed = bool(params.fracture.sheets) and params.fracture.stage is Stage.HEALED
-    modality = Modality.CT if healed else Modality.MR
-    measured = measure(segmentation_of(params), fluid_sensitive=not healed, modality=modality)
-    seen, drawn = _ring(params)
-    measured = replace(measured, ring=seen)
-    weightings = () if healed else (MrWeighting.STIR, MrWeighting.T1)
-    whole = dict.fromkeys(SacralLevel, 1.0)
-    stated = classify(measured, Context(coverage=whole, weightings=weightings))
+    measured, stated, drawn = read_case(params)
     return {
         "seed": seed,
         "stage": params.fracture.stage.value if params.fracture.sheets else "none",
@@ -58,6 +51,18 @@ def compare_case(seed: int, morphology: Morphology | None = None) -> Row:
         "drawn": _drawn(params),
         "evidence": {**stated.morphology.evidence, **stated.bakker.evidence, **stated.ffp.evidence},
     }
+
+
+def read_case(params: CaseParams) -> tuple[Measurements, Classification, AnteriorRing]:
+    """What the rules measure and state of a case's own labels, and the rami that are broken."""
+    healed = bool(params.fracture.sheets) and params.fracture.stage is Stage.HEALED
+    modality = Modality.CT if healed else Modality.MR
+    measured = measure(segmentation_of(params), fluid_sensitive=not healed, modality=modality)
+    seen, drawn = _ring(params)
+    measured = replace(measured, ring=seen)
+    weightings = () if healed else (MrWeighting.STIR, MrWeighting.T1)
+    whole = dict.fromkeys(SacralLevel, 1.0)
+    return measured, classify(measured, Context(coverage=whole, weightings=weightings)), drawn
 
 
 def segmentation_of(params: CaseParams, spacing_mm: float = SPACING_MM) -> Segmentation:
