@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tests.conftest import find_tool
 
@@ -46,6 +47,13 @@ def pair(name: str, signed_by: str = "clinic", *, days: int = 30) -> Pair:
         *("-out", made.certificate),
     )
     return made
+
+
+def secured(**more: Any) -> dict[str, Any]:
+    """Settings of a listener that speaks TLS and asks senders for a certificate."""
+    own = pair("node")
+    files = {"tls_certificate": own.certificate, "tls_key": own.key, "tls_ca": authority("clinic")}
+    return {**files, **more}
 
 
 def old_client(secured_by: Pair, authority_file: str) -> ssl.SSLContext:
