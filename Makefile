@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PACKAGES := orthanc orthanc-dicomweb dcmtk dicom3tools pixelmed-apps default-jre-headless \
-	poppler-utils chromium npm postgresql systemd
+	poppler-utils chromium npm openssl postgresql systemd
 # torch comes first and by its exact version: what depends on it then keeps the build that is there.
 TORCH := torch==2.13.0
 PYTEST := $(BIN)/python -m pytest -rfEs

@@ -176,7 +176,8 @@ def _times(
         told.append(("Analysis", _duration(float(outcome["seconds"]))))
     if report is not None and "at" in closing:
         told.append(("Ended", _clock(float(closing["at"]))))
-        told.append(("In all", _duration(max(float(closing["at"]) - first, 0.0))))
+        if float(closing["at"]) > first:  # files that were copied are younger than they say
+            told.append(("In all", _duration(float(closing["at"]) - first)))
     return tuple(told)
 
 

@@ -40,8 +40,8 @@ _HEADERS = {
     b"cache-control": b"no-store",
 }
 _MEASURED_SECONDS = 2.0
-_LINGER_BYTES = 4 << 20
-_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 16 << 20
+_LINGER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,7 @@ def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
 def test_an_early_refusal_reaches_who_is_still_sending(tmp_path: Path) -> None:
     """401 arrives whole although the body is not wanted; the connection is not just reset."""
     with serving(tmp_path) as port:
-        body = b"x" * (2 << 20)
+        body = b"x" * (15 << 20)
         answer = port.ask(STUDIES, method="POST", body=body, headers={"Content-Type": KIND})
         assert (answer.status, answer.document) == (401, {"error": "A token is needed"})
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         yield made
 
 
-def failed(port: Serving, uid: str, **attributes: object) -> None:
+def failed(port: Serving, uid: str, **attributes: Any) -> None:
     """A study whose analysis failed, with its reason."""
     assert port.store(body_of([image(uid, **attributes)])).status == 200
     report = _report(port, uid)

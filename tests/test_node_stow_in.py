@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset
-from pydicom.uid import CTImageStorage, MRImageStorage
+from pydicom.uid import UID, CTImageStorage, MRImageStorage
 
 from dicom_node.intake import Kind
 from dicom_node.spool import Stored
@@ -83,7 +83,7 @@ def test_some_stored_and_some_not_is_202(one: Serving) -> None:
 def test_none_stored_is_409(one: Serving) -> None:
     """A class that is no storage class, a transfer syntax nobody knows, a truncated file."""
     unknown, strange = study(1)[0], study(1)[0]
-    unknown.SOPClassUID = unknown.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.31"
+    unknown.SOPClassUID = unknown.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.31")
     encoded = part10(strange).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.9.9\0")
     answer = one.store(multipart([part10(unknown), encoded, part10(study(1)[0])[:200]]))
     assert answer.status == 409
