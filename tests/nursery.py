@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from typing import IO, Any
 
 _ROOT = Path(__file__).resolve().parents[1]
 _POLL_SECONDS = 0.01
+_PR_SET_PDEATHSIG = 1  # prctl(2): no node outlives the nursery
 
 
 class Nursling:
@@ -99,6 +101,7 @@ def _fork(request: dict[str, Any]) -> int:
         return pid
     code = 1
     try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.environ.clear()
         os.environ.update(request["start"])
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
