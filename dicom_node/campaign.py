@@ -65,7 +65,10 @@ class Campaign:
                 )
             return known
         if not query:
-            raise UsageError("A new campaign needs a --query", hint="ModalitiesInStudy=CT …")
+            raise UsageError(
+                "A new campaign needs a --query",
+                hint="Such as --query ModalitiesInStudy=CT StudyDate=2024-",
+            )
         found = archive_of(self._config).studies(query)[:_MOST_STUDIES]
         studies = {str(one.StudyInstanceUID): {"state": "waiting"} for one in found}
         document = {"query": dict(query), "studies": studies}
