@@ -41,9 +41,16 @@ _MOST_BYTES = 64 << 20
 
 
 class Archive:
-    """One destination as it is asked; each question opens an association of its own."""
+    """One destination as it is asked; each question opens an association of its own.
 
-    def __init__(self, peer: Destination, *, own_title: str, timeout_seconds: float) -> None:
+    Args:
+        bind: the address of this machine that C-MOVE has images sent to.
+    """
+
+    def __init__(
+        self, peer: Destination, *, own_title: str, timeout_seconds: float, bind: str
+    ) -> None:
+        self.bind = bind
         self.peer = peer
         self.own_title = own_title
         self.timeout_seconds = timeout_seconds

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
 
 from dicom_node.archive import Archive
@@ -66,7 +65,10 @@ class Campaign:
                 )
             return known
         if not query:
-            raise UsageError("A new campaign needs a --query", hint="ModalitiesInStudy=CT …")
+            raise UsageError(
+                "A new campaign needs a --query",
+                hint="Such as --query ModalitiesInStudy=CT StudyDate=2024-",
+            )
         found = archive_of(self._config).studies(query)[:_MOST_STUDIES]
         studies = {str(one.StudyInstanceUID): {"state": "waiting"} for one in found}
         document = {"query": dict(query), "studies": studies}
@@ -108,8 +110,7 @@ class Campaign:
         try:
             self._fetch(archive_of(self._config), uid)
             mark_archived(self._config.storage.folder, uid)
-            files = sorted(self._part.iterdir())
-            hand_in(self._config, [dcmread(path) for path in files], CALLER)
+            hand_in(self._config, sorted(self._part.iterdir()), CALLER)
             self._again(uid)
             told = await_end(self._config, uid, timeout_seconds)
         except SifdetectError as error:

@@ -17,7 +17,7 @@ from dicom_node.inventory import series_in
 from dicom_node.priors import prior_of, prior_paths
 from dicom_node.reports import Report
 from dicom_node.spool import StudyFolder
-from sifdetect.errors import NetworkError
+from sifdetect.errors import ConfigurationError, NetworkError
 
 WAITING_FILE = "waiting.json"
 _PRIOR_LOOK_SECONDS = 1.0
@@ -106,11 +106,20 @@ class Completion:
 
 
 def archive_of(config: Config) -> Archive:
-    """The archive of the settings, which must name one."""
+    """The archive of the settings.
+
+    Raises:
+        ConfigurationError: they name none.
+    """
+    if not config.archive.destination:
+        raise ConfigurationError(
+            "The settings name no archive to ask", hint="Set archive.destination to a destination"
+        )
     return Archive(
         config.destination[config.archive.destination],
         own_title=config.dicom.ae_title,
         timeout_seconds=config.archive.timeout_seconds,
+        bind=config.dicom.bind,
     )
 
 

@@ -55,12 +55,15 @@ def candidates(sought: Sought, studies: Sequence[Dataset], *, max_years: float) 
 
 
 def worth_fetching(series: Sequence[Dataset], *, modality: str, most: int) -> list[Dataset]:
-    """Series of CT and MR, the most telling first, as many as the limit on images allows."""
+    """Series of CT and MR, the most telling first, as many as the limit on images allows.
+
+    An archive need not say how many images a series has; then the limits of the retrieval hold.
+    """
     images = [
         one
         for one in series
         if one.get("Modality") in ("CT", "MR")
-        and number_in(one, "NumberOfSeriesRelatedInstances") >= _FEWEST_IMAGES
+        and number_in(one, "NumberOfSeriesRelatedInstances") not in range(1, _FEWEST_IMAGES)
         and not (_ELSEWHERE.search(_words(one)) and not _PELVIS.search(_words(one)))
     ]
     images.sort(

@@ -147,14 +147,14 @@ def _listening(archive: Archive, settings: ArchiveConfig, basket: Basket) -> Ite
         (evt.EVT_CONN_OPEN, send_without_delay),
         (evt.EVT_C_STORE, _on_store, [basket]),
     ]
-    address = ("", settings.move_port)
+    address = (archive.bind, settings.move_port)
     try:
         server = entity.make_server(
             address, evt_handlers=handlers, server_class=Server, request_handler=BoundedHandler
         )
     except OSError as error:
         raise NetworkError(
-            f"Port {settings.move_port} cannot be listened on: {error.strerror}",
+            f"{archive.bind} port {settings.move_port} cannot be listened on: {error.strerror}",
             hint="Choose another archive.move_port",
         ) from error
     entity._servers.append(server)

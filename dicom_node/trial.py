@@ -17,6 +17,7 @@ from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.uid import generate_uid
 
 from dicom_node.config import Config, Destination
@@ -76,8 +77,8 @@ def running_node(config: Config) -> dict[str, Any]:
     return node
 
 
-def hand_in(config: Config, study: Sequence[Dataset], caller: str) -> None:
-    """Send images to the running node by C-STORE.
+def hand_in(config: Config, study: Sequence[Dataset | Path], caller: str) -> None:
+    """Send images, or the files of images, to the running node by C-STORE.
 
     Raises:
         NetworkError: it does not take them all.
@@ -86,8 +87,7 @@ def hand_in(config: Config, study: Sequence[Dataset], caller: str) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(node["bind"], node["bind"])
     peer = Destination(host=host, port=node["port"], ae_title=node["ae_title"])
     entity = entity_for(peer, caller, config.dicom.timeout_seconds)
-    kinds = {(str(one.SOPClassUID), str(one.file_meta.TransferSyntaxUID)) for one in study}
-    for sop_class, syntax in sorted(kinds):
+    for sop_class, syntax in sorted({_kind(one) for one in study}):
         entity.add_requested_context(sop_class, syntax)
     with associated(entity, peer) as association:
         for one in study:
@@ -95,6 +95,11 @@ def hand_in(config: Config, study: Sequence[Dataset], caller: str) -> None:
             if status != 0x0000:
                 told = "no answer" if status is None else f"0x{status:04X}"
                 raise NetworkError(f"The node refused an image: {told}")
+
+
+def _kind(one: Dataset | Path) -> tuple[str, str]:
+    meta = read_file_meta_info(one) if isinstance(one, Path) else one.file_meta
+    return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
 
 
 def await_end(config: Config, study_instance_uid: str, seconds: float) -> dict[str, Any]:

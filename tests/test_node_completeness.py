@@ -108,16 +108,7 @@ def test_a_study_with_a_hole_waits_and_is_then_said_to_have_one(tmp_path: Path) 
     spool = Spool(config.storage.folder)
     spool.prepare()
     stages = Stages(config, spool=spool, analyse=mended, now=lambda: clock[0])
-    slices = [
-        world.image(
-            "1.2.3",
-            number,
-            SeriesNumber=3,
-            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-            ImagePositionPatient=[0, 0, 2.5 * number],
-        )
-        for number in range(1, 9)
-    ]
+    slices = _stack(8)
     late = slices.pop(4)
     for one in slices:
         _store(spool, one, tmp_path)
@@ -141,6 +132,19 @@ def test_a_study_with_a_hole_waits_and_is_then_said_to_have_one(tmp_path: Path) 
     assert second.manifest_hash != first.manifest_hash
     assert circumstances_of(stages.report("1.2.3", second.manifest_hash).folder).remarks == ()
     assert status_of(config.storage.folder)["studies"][0]["waits_for"] == []
+
+
+def _stack(count: int) -> list[Dataset]:
+    return [
+        world.image(
+            "1.2.3",
+            number,
+            SeriesNumber=3,
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            ImagePositionPatient=[0, 0, 2.5 * number],
+        )
+        for number in range(1, count + 1)
+    ]
 
 
 def _store(spool: Spool, dataset: Dataset, folder: Path) -> None:

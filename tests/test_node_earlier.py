@@ -83,6 +83,7 @@ def test_series_are_chosen_within_the_limit() -> None:
     chosen = worth_fetching(offered, modality="CT", most=320)
     assert [one.SeriesDescription for one in chosen] == ["Becken"]
     assert len(worth_fetching(offered, modality="CT", most=330)) == 2
+    assert worth_fetching([series("CT", "")], modality="CT", most=9) != []
     assert own_report(offered) is offered[3]
 
 

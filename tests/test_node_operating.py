@@ -14,7 +14,7 @@ from dicom_node.campaign import Campaign, parse_query
 from dicom_node.cli import main
 from dicom_node.config import load
 from dicom_node.trial import anonymous
-from sifdetect.errors import UsageError
+from sifdetect.errors import ConfigurationError, UsageError
 from tests import node_world as world
 from tests.ports import free_port
 from tests.test_node_cli import ask, settings
@@ -98,6 +98,8 @@ def test_a_query_is_refused_where_it_means_nothing(
     told = capsys.readouterr().err
     assert "'Colour=red' is no query" in told
     assert "No node runs on" in told
+    with pytest.raises(ConfigurationError, match="no archive to ask"):
+        Campaign(load(Path(file)), "spring").plan({"StudyDate": "2024-"})
     with pytest.raises(UsageError, match="no name for a campaign"):
         Campaign(load(Path(file)), "../spring")
 
