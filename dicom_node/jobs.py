@@ -9,18 +9,18 @@ from pathlib import Path
 
 from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 
-from dicom_node.intake import is_valid_uid
-from dicom_node.reports import Marker, Report
-from dicom_node.spool import Spool, StudyFolder
-from dicom_node.workflow import (
+from dicom_node.engine import (
     ACTIVE,
     APPLICATION,
     APPLICATION_VERSION,
     DEAD,
-    ROUTINE_PRIORITY,
     database_url,
     job_id,
 )
+from dicom_node.intake import is_valid_uid
+from dicom_node.reports import Marker, Report
+from dicom_node.spool import Spool, StudyFolder
+from dicom_node.workflow import ROUTINE_PRIORITY
 from sifdetect.errors import UsageError
 
 _RETRIABLE = (None, Marker.SENT, Marker.FAILED, Marker.UNDELIVERED)

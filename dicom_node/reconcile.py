@@ -7,11 +7,12 @@ and studies that no job will ever clean away, such as those without an image.
 from __future__ import annotations
 
 from dicom_node import logs
+from dicom_node.engine import ACTIVE, DEAD, forget_ended, job_id
 from dicom_node.intake import Kind
 from dicom_node.reports import Report, hash_of
 from dicom_node.spool import Spool, StudyFolder
 from dicom_node.stages import Stages
-from dicom_node.workflow import ACTIVE, DEAD, Workflows, forget_ended, job_id
+from dicom_node.workflow import Workflows
 
 
 def reconcile(spool: Spool, stages: Stages, workflows: Workflows) -> int:

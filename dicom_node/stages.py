@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from dicom_node import logs, metrics
+from dicom_node import logs
 from dicom_node.analysis import Outcome
 from dicom_node.auditlog import Auditor
 from dicom_node.circumstances import withdraw_prior
@@ -27,6 +27,7 @@ from dicom_node.priors import forget_prior
 from dicom_node.reports import Marker, Report, hash_of, open_report, report_of
 from dicom_node.returned import record_answers
 from dicom_node.spool import Spool
+from dicom_node.tally import count_analysis, count_delivery, log_delivery
 
 _TO_RETRY = (Marker.FAILED, Marker.UNDELIVERED)
 """What `sifnode retry` may still be asked for, of a study's last report; it needs the images."""
@@ -130,7 +131,7 @@ class Stages:
                 exit_code=outcome.exit_code,
                 seconds=outcome.seconds,
             )
-            _count_analysis(outcome)
+            count_analysis(outcome)
         if not report.objects:
             report.mark(Marker.FAILED, reason=(report.outcome or {}).get("reason", ""))
         return bool(report.objects)
@@ -147,9 +148,9 @@ class Stages:
         document, delay = self._courier.attempt(report, destination)
         reach("results sent")
         report.record_delivery(destination, document)
-        _count_delivery(document)
+        count_delivery(document)
         reach("delivery recorded")
-        _log_delivery(study_instance_uid, document, told(before, document))
+        log_delivery(study_instance_uid, document, told(before, document))
         if self._auditor is not None:
             peer = self._config.destination[destination]
             record_answers(self._auditor, peer, report.objects, fresh(before, document))
@@ -275,30 +276,3 @@ def _is_remainder(report: Report, reports: list[Report]) -> bool:
         if other.sequence < report.sequence and other.marker is not Marker.WITHHELD
     ]
     return bool(earlier) and not earlier[-1].identities <= report.identities
-
-
-def _count_analysis(outcome: Outcome) -> None:
-    metrics.ANALYSES.add(state=outcome.state)
-    metrics.ANALYSIS_SECONDS.observe(outcome.seconds)
-    if outcome.state == "failed":
-        metrics.FAILURES.add(kind="analysis")
-
-
-def _count_delivery(document: dict[str, Any]) -> None:
-    state = document["state"].replace(" ", "_")
-    metrics.DELIVERIES.add(destination=document["destination"], outcome=state)
-    if state == "given_up":
-        metrics.FAILURES.add(kind="delivery")
-
-
-def _log_delivery(study: str, document: dict[str, Any], objects: str) -> None:
-    log = logs.info if document["state"] == "delivered" else logs.warning
-    log(
-        "delivery",
-        study=study,
-        destination=document["destination"],
-        state=document["state"],
-        attempts=document["attempts"],
-        objects=objects,
-        error=document["error"],
-    )

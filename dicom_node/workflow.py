@@ -10,13 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from dbos import (
     DBOS,
-    DBOSConfig,
-    DBOSPortableJSONSerializer,
     Debouncer,
     SetEnqueueOptions,
     SetWorkflowID,
@@ -25,18 +22,15 @@ from dbos import (
 from sqlalchemy.exc import OperationalError
 
 from dicom_node.config import Config
+from dicom_node.engine import ACTIVE, engine_settings, forget_done, forget_ended, job_id
 from dicom_node.killpoint import reach
 from dicom_node.stages import Stages
 from dicom_node.vitals import Waiting
 from sifdetect.errors import NetworkError
 
-APPLICATION = "sifnode"
-APPLICATION_VERSION = "pipeline-1"  # fixed: another one would strand the jobs of the old
 ROUTINE_PRIORITY, ARCHIVE_PRIORITY = 100, 1000
 _SENDS_PER_DESTINATION = 2
 _WRITE_TRIES, _WRITE_WAIT_SECONDS = 4, 15.0
-ACTIVE = ["PENDING", "ENQUEUED", "DELAYED"]
-DEAD = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 
 QUEUES = {
@@ -45,16 +39,6 @@ QUEUES = {
     "worker": ["infer", "send"],
 }
 """Which stages run where, by ``jobs.role``: what adds and removes images is done by one process."""
-
-
-def database_url(folder: Path, database: str = "") -> str:
-    """Where the jobs of a data folder are kept. Never on NFS: SQLite's locks fail there."""
-    return database or f"sqlite:///{folder / 'jobs.sqlite'}"
-
-
-def job_id(stage: str, study_instance_uid: str, manifest_hash: str, *more: object) -> str:
-    """The name of a job, which makes it unique."""
-    return ":".join([stage, study_instance_uid, manifest_hash, *map(str, more)])
 
 
 class Workflows:
@@ -67,7 +51,7 @@ class Workflows:
         self._config = config
         self._stages = stages
         self.running: set[str] = set()
-        self._dbos = DBOS(config=_engine_settings(config, executor))
+        self._dbos = DBOS(config=engine_settings(config, executor))
         self._define()
         self._define_look()
 
@@ -201,7 +185,7 @@ class Workflows:
             with started():
                 DBOS.run_step({"name": "clean"}, stages.clean, uid)
                 reach("study cleaned")
-                DBOS.run_step({"name": "forget"}, _forget, uid, manifest_hash)
+                DBOS.run_step({"name": "forget"}, forget_done, uid, manifest_hash)
 
         self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
 
@@ -277,36 +261,6 @@ class Workflows:
         """A destination that answers again gets at once what waits for it."""
         if self._stages.is_delivered(uid, manifest_hash, destination):
             self.hurry(destination)
-
-
-def forget_ended(uid: str, manifest_hash: str) -> None:
-    """Remove the jobs of a report that is begun anew: a job of the same name would be none."""
-    names = [job_id(stage, uid, manifest_hash) for stage in ("infer", "send", "cleanup")]
-    rows = DBOS.list_workflows(workflow_id_prefix=names, load_input=False, load_output=False)
-    DBOS.delete_workflows([row.workflow_id for row in rows if str(row.status) not in ACTIVE])
-
-
-def _forget(uid: str, manifest_hash: str) -> None:
-    """Remove the rows of what is done; the spool's markers keep it from being done again."""
-    report = [job_id(stage, uid, manifest_hash) for stage in ("infer", "send", "cleanup")]
-    done = DBOS.list_workflows(
-        workflow_id_prefix=[*report, f"close:{uid}:"],
-        status="SUCCESS",
-        load_input=False,
-        load_output=False,
-    )
-    DBOS.delete_workflows([row.workflow_id for row in done])
-
-
-def _engine_settings(config: Config, executor: str) -> DBOSConfig:
-    return DBOSConfig(
-        name=APPLICATION,
-        system_database_url=database_url(config.storage.folder, config.jobs.database),
-        application_version=APPLICATION_VERSION,
-        executor_id=executor,
-        serializer=DBOSPortableJSONSerializer(),
-        log_level="WARNING",
-    )
 
 
 _START_OVER = StepOptions(name="start over")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,7 @@ class BundleSpec:
 
     Attributes:
         channels: feature maps by depth of the U-Net; every step after the first halves the grid.
-        refined: it convolves twice on the grids between (``networks.RefinedUNet``).
-        mirrored: it is asked twice, also with left and right exchanged, and the mean is its answer.
+        refined, mirrored: see ``networks.RefinedUNet`` and ``engine.as_used``.
         inputs, outputs: name of each channel.
         low_mm, high_mm: corners of the region's box in the sacral frame; None for a localizer.
         threshold, temperature: by lesion, in the order of LesionBit's bits.
@@ -253,10 +252,7 @@ def spec_to_json(spec: BundleSpec) -> dict[str, Any]:
         "box_mm": None if spec.low_mm is None else [list(spec.low_mm), list(spec.high_mm or ())],
         "threshold": list(spec.threshold),
         "temperature": list(spec.temperature),
-        "calibration": {
-            "slope": spec.calibration.slope,
-            "intercept": spec.calibration.intercept,
-        },
+        "calibration": asdict(spec.calibration),
         "decision": spec.decision,
         "version": spec.version,
         "checksums": dict(spec.checksums),
