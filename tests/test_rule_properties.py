@@ -22,8 +22,8 @@ ORIENTATIONS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
 """The order of the three array axes, and which of them run backwards."""
 
 APART = ("centroid_lps_mm", "side")
-NEAR = 0.01
-"""Of two voxels at one distance the order in the array decides which is nearest: 0.003 mm."""
+NEAR = 0.05
+"""Of two voxels at one distance the order in the array decides which is nearest: 0.01 mm."""
 
 FACE = np.diag([-1.0, 1.0, 1.0, 1.0])
 """The mirror between the patient's right and left."""
