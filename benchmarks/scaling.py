@@ -3,8 +3,8 @@
     python benchmarks/scaling.py --studies 10 --workers 1 2 4
 
 The analysis is a stand-in that sleeps two seconds: what is measured is what the node itself costs,
-and whether workers share the work. Each study has two slices of 32×40; results go to a storage SCP on
-loopback.
+and whether workers share the work. Each study has two slices of 32×40; results go to a storage SCP
+on loopback.
 """
 
 from __future__ import annotations
