@@ -20,6 +20,7 @@ from dicom_node.completeness import Counted
 from dicom_node.config import Destination
 from dicom_node.intake import is_valid_uid
 from dicom_node.send import associated, entity_for
+from dicom_node.tls import web_context
 from sifdetect.errors import NetworkError
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -151,7 +152,8 @@ class Archive:
         if self.peer.authorization:
             request.add_unredirected_header("Authorization", self.peer.authorization)
         try:
-            return urlopen(request, timeout=self.timeout_seconds)
+            context = web_context(self.peer, self.peer.url)
+            return urlopen(request, timeout=self.timeout_seconds, context=context)
         except HTTPError as error:
             raise NetworkError(f"{self.peer.url} answered with HTTP status {error.code}") from error
         except (URLError, HTTPException, OSError) as error:

@@ -138,7 +138,7 @@ class Campaign:
         reports = Spool(self._config.storage.folder).study(uid).reports()
         if reports and reports[-1].marker in _AGAIN:
             reports[-1].discard_results()
-            retry(self._config.storage.folder, uid)
+            retry(self._config.storage.folder, uid, self._config.jobs.database)
 
 
 def parse_query(words: list[str]) -> dict[str, str]:

@@ -118,7 +118,7 @@ def _queue_list(config: Config, options: argparse.Namespace) -> int:
 def _queue_show(config: Config, options: argparse.Namespace) -> int:
     from dicom_node.job_actions import show_job  # noqa: PLC0415  # as above
 
-    job = show_job(config.storage.folder, options.id)
+    job = show_job(config.storage.folder, options.id, config.jobs.database)
     lines = [f"{key}: {value}" for key, value in job.items() if key != "study"]
     _show(job, [*lines, f"study: {(job['study'] or {}).get('state', 'not in the spool')}"], options)
     return 0
@@ -127,7 +127,7 @@ def _queue_show(config: Config, options: argparse.Namespace) -> int:
 def _queue_drop(config: Config, options: argparse.Namespace) -> int:
     from dicom_node.job_actions import drop_job  # noqa: PLC0415  # as above
 
-    told = drop_job(config.storage.folder, options.id)
+    told = drop_job(config.storage.folder, options.id, config.jobs.database)
     _show({"job": options.id, "told": told}, [f"{options.id}: {told}"], options)
     return 0
 

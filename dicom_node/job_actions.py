@@ -16,14 +16,14 @@ from sifdetect.errors import UsageError
 BY_HAND = "dropped by hand"
 
 
-def show_job(folder: Path, name: str) -> dict[str, Any]:
+def show_job(folder: Path, name: str, database: str = "") -> dict[str, Any]:
     """A job that waits, runs or is dead, the steps it has done, and its study.
 
     Raises:
         UsageError: there is no such job.
     """
-    job = _job(folder, name)
-    with _client(folder) as client:
+    job = _job(folder, name, database)
+    with _client(folder, database) as client:
         steps = client.list_workflow_steps(name, load_output=False) if client else []
     studies = status_of(folder)["studies"]
     return {
@@ -35,7 +35,7 @@ def show_job(folder: Path, name: str) -> dict[str, Any]:
     }
 
 
-def drop_job(folder: Path, name: str) -> str:
+def drop_job(folder: Path, name: str, database: str = "") -> str:
     """Give a job up for good; returns what follows, in a sentence.
 
     The spool is told as well, so that the node does not start it again: a delivery is given up, a
@@ -44,7 +44,7 @@ def drop_job(folder: Path, name: str) -> str:
     Raises:
         UsageError: there is no such job, it runs just now, or its study is still being received.
     """
-    job = _job(folder, name)
+    job = _job(folder, name, database)
     stage, uid, manifest_hash, *more = f"{name}:::".split(":")
     if job.status == "PENDING":
         raise UsageError(f"The job {name} is running", hint="Wait for its end, or stop the node")
@@ -57,14 +57,14 @@ def drop_job(folder: Path, name: str) -> str:
     if stage in ("send", "infer"):
         report = _report(folder, uid, manifest_hash)
         told = _give_up(report, more[0]) if stage == "send" else _fail(report)
-    with _client(folder) as client:
+    with _client(folder, database) as client:
         if client is not None:
             client.delete_workflows([name])
     return told
 
 
-def _job(folder: Path, name: str) -> Job:
-    for job in list_jobs(folder):
+def _job(folder: Path, name: str, database: str) -> Job:
+    for job in list_jobs(folder, database):
         if job.id == name:
             return job
     raise UsageError(f"There is no job {name!r}", hint="`sifnode queue list` names them")

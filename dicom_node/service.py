@@ -190,7 +190,7 @@ class Node:
             accepted=self._receiver.accepted,
             obstacles=self._vitals.obstacles,
             measured=self._vitals.measured,
-            retry=lambda study: retry(self._folder, study),
+            retry=lambda study: retry(self._folder, study, config.jobs.database),
         )
         self._http = HttpPort(config.http, application(config.http, backstage))
         return self._http.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import uuid
 from collections.abc import Sequence
 from http.client import HTTPException
@@ -17,7 +16,7 @@ from pydicom.uid import UID
 
 from dicom_node.answers import Answer, word_of
 from dicom_node.config import Destination
-from dicom_node.tls import client_context
+from dicom_node.tls import web_context
 from dicom_node.versions import Result, result_of
 from sifdetect.errors import NetworkError
 
@@ -91,7 +90,9 @@ def _exchange(
     if destination.authorization:
         request.add_unredirected_header("Authorization", destination.authorization)
     try:
-        with urlopen(request, timeout=timeout_seconds, context=_secure(destination)) as answer:
+        with urlopen(
+            request, timeout=timeout_seconds, context=web_context(destination, destination.url)
+        ) as answer:
             return answer.status, _parsed(answer.read())
     except HTTPError as error:
         if error.code in _NO_ANSWER:
@@ -106,10 +107,6 @@ def _exchange(
             f"{destination.url} could not be reached ({reason})",
             hint="Check url, certificate and network",
         ) from error
-
-
-def _secure(destination: Destination) -> ssl.SSLContext | None:
-    return client_context(destination) if destination.url.startswith("https:") else None
 
 
 def _parsed(body: bytes) -> Any:

@@ -143,6 +143,15 @@ def client_context(keys: ClientTls) -> ClientContext:
     return context
 
 
+def web_context(keys: ClientTls, url: str) -> ClientContext | None:
+    """How a DICOMweb service is called; None where its address is not https.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or does not hold what it should.
+    """
+    return client_context(keys) if url.startswith("https:") else None
+
+
 def wrapped(transport: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
     """The socket of a peer that is to speak TLS, before a byte is exchanged."""
     return context.wrap_socket(transport, server_side=True, do_handshake_on_connect=False)

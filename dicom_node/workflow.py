@@ -7,10 +7,10 @@ second job. Storage commitment is part of ``send``: a chain of attempts ends whe
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from dbos import (
     DBOS,
@@ -29,6 +29,8 @@ from dicom_node.vitals import Waiting
 from sifdetect.errors import NetworkError
 
 ROUTINE_PRIORITY, ARCHIVE_PRIORITY = 100, 1000
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 _SENDS_PER_DESTINATION = 2
 _WRITE_TRIES, _WRITE_WAIT_SECONDS = 4, 15.0
 
@@ -155,15 +157,13 @@ class Workflows:
         @DBOS.workflow(name="close")
         def close(uid: str) -> None:
             with started() as job:
-                closed = DBOS.run_step({"name": "close"}, lambda: asdict(stages.close(uid)))
-                reach("study closed")
+                closed = _step({"name": "close"}, lambda: asdict(stages.close(uid)))
                 self._closed(uid, closed, job.rpartition(":")[2])
 
         @DBOS.workflow(name="infer")
         def infer(uid: str, manifest_hash: str) -> None:
             with started():
-                if DBOS.run_step(_ANALYSE, stages.analyse, uid, manifest_hash):
-                    reach("analysis done")
+                if _step(_ANALYSE, stages.analyse, uid, manifest_hash):
                     for name in DBOS.run_step({"name": "destinations"}, stages.destinations):
                         self._enqueue_send(uid, manifest_hash, name)
                     self._finish(uid, manifest_hash)
@@ -172,8 +172,7 @@ class Workflows:
         def send(uid: str, manifest_hash: str, destination: str, attempt: int) -> None:
             with started():
                 report = (uid, manifest_hash, destination)
-                delay = DBOS.run_step({"name": "deliver"}, stages.deliver, *report)
-                reach("delivery done")
+                delay = _step({"name": "deliver"}, stages.deliver, *report)
                 if delay > 0:
                     self._enqueue_send(*report, attempt=attempt + 1, delay_seconds=delay)
                 else:
@@ -183,8 +182,7 @@ class Workflows:
         @DBOS.workflow(name="cleanup")
         def cleanup(uid: str, manifest_hash: str) -> None:
             with started():
-                DBOS.run_step({"name": "clean"}, stages.clean, uid)
-                reach("study cleaned")
+                _step({"name": "clean"}, stages.clean, uid)
                 DBOS.run_step({"name": "forget"}, forget_done, uid, manifest_hash)
 
         self._close, self._infer, self._send, self._cleanup = close, infer, send, cleanup
@@ -261,6 +259,18 @@ class Workflows:
         """A destination that answers again gets at once what waits for it."""
         if self._stages.is_delivered(uid, manifest_hash, destination):
             self.hurry(destination)
+
+
+def _step(
+    options: StepOptions,
+    function: Callable[_Arguments, _Result],
+    *arguments: _Arguments.args,
+    **named: _Arguments.kwargs,
+) -> _Result:
+    """Run a step of the workflow; what follows it is a boundary that a test may kill at."""
+    result = DBOS.run_step(options, function, *arguments, **named)
+    reach(f"{options.get('name')} done")
+    return result
 
 
 _START_OVER = StepOptions(name="start over")

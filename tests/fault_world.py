@@ -34,21 +34,21 @@ PLACES_OF_RECEIVING = (
 )
 PLACES_OF_ANALYSING = (
     "manifest.json written",
-    "study closed",
+    "close done",
     "study analysed",
     "outcome.json written",
     "results in place",
-    "analysis done",
+    "analyse done",
 )
 PLACES_OF_SENDING = (
     "results sent",
     "PACS1.json written",
     "delivery recorded",
-    "delivery done",
+    "deliver done",
     "sent.json written",
     "report finished",
 )
-PLACES_OF_CLEANING = ("instance removed", "study cleaned")
+PLACES_OF_CLEANING = ("instance removed", "clean done")
 """Where the node is killed, by stage: each name stands in the code where it is reached."""
 
 
