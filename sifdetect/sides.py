@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -61,13 +63,9 @@ def measure_side(
     points = _without_ends(points, transverse, side)
     zones = {zone: sacrum.volume_mm3(points.of(*labels)) for zone, labels in _ZONE.items()}
     if basis not in _LINES:
-        bruise = basis is Basis.EDEMA
-        compared = bruise and other_whole
-        return SideMeasurements(
-            basis=basis,
+        return replace(
+            _cortex(sacrum, side, points, basis, other_whole=other_whole),
             zone_mm3=zones,
-            cortex_ridge_mm=cortex_ridge_mm(sacrum, points, side) if bruise else None,
-            cortex_bent_mm=ridge_beyond_other_mm(sacrum, points, side) if compared else None,
             limb=limb,
             in_view=in_view,
         )
@@ -89,6 +87,17 @@ def measure_side(
         limb=limb,
         in_view=in_view,
     )
+
+
+def _cortex(
+    sacrum: Sacrum, side: Side, points: Points, basis: Basis, *, other_whole: bool
+) -> SideMeasurements:
+    """The anterior cortex over edema without a line; nothing of it over other findings."""
+    if basis is not Basis.EDEMA:
+        return SideMeasurements(basis=basis)
+    bent = ridge_beyond_other_mm(sacrum, points, side) if other_whole else None
+    ridge = cortex_ridge_mm(sacrum, points, side)
+    return SideMeasurements(basis=basis, cortex_ridge_mm=ridge, cortex_bent_mm=bent)
 
 
 def _without_ends(points: Points, limbs: tuple[TransverseLimb, ...], side: Side) -> Points:
