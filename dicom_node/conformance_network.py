@@ -35,6 +35,7 @@ def services() -> Iterable[Sequence[str]]:
     yield "Storage Commitment Push Model", "yes", "no"
     yield from conformance_archive.services()
     yield "STOW-RS (PS3.18 10.5), QIDO-RS for a test", "yes", "no"
+    yield "STOW-RS (PS3.18 10.5), where a token or a client CA is set", "no", "yes"
 
 
 def networking(config: Config) -> Lines:

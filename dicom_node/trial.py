@@ -82,7 +82,13 @@ def hand_in(config: Config, study: Sequence[Dataset | Path], caller: str) -> Non
 
     Raises:
         NetworkError: it does not take them all.
+        ConfigurationError: the node takes TLS alone, which is not spoken here.
     """
+    if config.dicom.tls_certificate:
+        raise ConfigurationError(
+            "The node takes TLS alone, and send-test and reanalyze do not speak it",
+            hint="Send the study from another system",
+        )
     node = running_node(config)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(node["bind"], node["bind"])
     peer = Destination(host=host, port=node["port"], ae_title=node["ae_title"])
