@@ -43,7 +43,8 @@ def release(
     state = read_checkpoint(Path(config.out))
     spec = replace(config.spec, provenance=_provenance(config, state, notes), checksums={})
     if spec.task is Task.REGION and calibration is not None:
-        spec = _calibrated_on(calibration, spec, trained_network(config, state))
+        spec = replace(spec, mirrored=region_spec(spec.modality).mirrored)
+        spec = _calibrated_on(calibration, spec, as_used(_network(config, state), spec))
     return export(_weights(state), spec, models)
 
 
@@ -97,6 +98,10 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 def trained_network(config: TrainConfig, state: Mapping[str, Any]) -> Network:
     """What a run has learned, as its bundle would use it on a processor: the released weights."""
+    return as_used(_network(config, state), config.spec)
+
+
+def _network(config: TrainConfig, state: Mapping[str, Any]) -> Network:
     network = build_unet(config.spec)
     network.load_state_dict(_weights(state))
     network.eval()
@@ -107,7 +112,7 @@ def trained_network(config: TrainConfig, state: Mapping[str, Any]) -> Network:
             output: NDArray[np.float32] = network(batch)[0].numpy()
         return output
 
-    return as_used(run, config.spec)
+    return run
 
 
 def _weights(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
