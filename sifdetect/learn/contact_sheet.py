@@ -207,10 +207,9 @@ def sequences(seed: int, real: Sequence[RealScan]) -> Image.Image:
     Below each kind the real examinations that have such a series.
     """
     planes = (("axial S1", AXIAL), ("coronal", CORONAL), ("sagittal", SAGITTAL))
-    rows = [
-        (one.value, _first(one, Stage.ACUTE, seed))
-        for one in (Morphology.NONE, Morphology.BILATERAL)
-    ]
+    intact = sample_case(seed, morphology=Morphology.NONE, mimics=0.0)
+    broken = _first(Morphology.BILATERAL, Stage.ACUTE, seed)
+    rows = [("intact", intact), ("bilateral", broken)]
     parts = []
     for kind in SEQUENCES:
         columns = [mr_column(f"{kind.value} {name}", kind, plane) for name, plane in planes]
