@@ -18,7 +18,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 RELEASE = struct.pack(">BxLL", 5, 4, 0)
 ABORTED, REJECTED, ACCEPTED, DATA, RELEASED = 7, 3, 2, 4, 6
-SECONDS = 120
+SECONDS = 60
 
 
 def pdu(kind: int, body: bytes) -> bytes:

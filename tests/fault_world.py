@@ -25,6 +25,8 @@ from tests.nursery import Nursling
 
 _SILENT = -1
 _START_SECONDS = 120.0
+_ANSWER_SECONDS = 8.0
+"""The sender's library notices only then that the node which it waits for was killed."""
 PLACES_OF_RECEIVING = (
     "study.json written",
     "instance synced",
@@ -112,6 +114,7 @@ class Scanner:
 
     def _send(self, port: int, left: list[Dataset]) -> None:
         association = world.scanner(port, left)
+        association.dimse_timeout = _ANSWER_SECONDS
         for one in left:
             if association.is_established:
                 status = association.send_c_store(one).get("Status", _SILENT)
