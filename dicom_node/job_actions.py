@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.intake import is_valid_uid
-from dicom_node.jobs import Job, _client, list_jobs
+from dicom_node.jobs import Job, job_client, list_jobs
 from dicom_node.reports import Marker, Report, report_of
 from dicom_node.spool import Spool
 from dicom_node.status import status_of
@@ -23,7 +23,7 @@ def show_job(folder: Path, name: str, database: str = "") -> dict[str, Any]:
         UsageError: there is no such job.
     """
     job = _job(folder, name, database)
-    with _client(folder, database) as client:
+    with job_client(folder, database) as client:
         steps = client.list_workflow_steps(name, load_output=False) if client else []
     studies = status_of(folder)["studies"]
     return {
@@ -57,7 +57,7 @@ def drop_job(folder: Path, name: str, database: str = "") -> str:
     if stage in ("send", "infer"):
         report = _report(folder, uid, manifest_hash)
         told = _give_up(report, more[0]) if stage == "send" else _fail(report)
-    with _client(folder, database) as client:
+    with job_client(folder, database) as client:
         if client is not None:
             client.delete_workflows([name])
     return told

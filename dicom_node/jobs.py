@@ -46,7 +46,7 @@ class Job:
 
 def list_jobs(folder: Path, database: str = "") -> list[Job]:
     """The jobs that are waiting, running or dead, oldest first."""
-    with _client(folder, database) as client:
+    with job_client(folder, database) as client:
         if client is None:
             return []
         rows = client.list_workflows(
@@ -82,7 +82,7 @@ def retry(folder: Path, identifier: str, database: str = "") -> Report:
         assert marker is not None
         raise UsageError(f"The report is {marker.value} and cannot be done again")
     uid, manifest_hash = study.study_instance_uid, report.manifest_hash
-    with _client(folder, database) as client:
+    with job_client(folder, database) as client:
         if client is not None:
             _forget(client, uid, manifest_hash)
         if marker is not None:
@@ -122,7 +122,7 @@ def _enqueue(client: DBOSClient, uid: str, manifest_hash: str) -> None:
 
 
 @contextmanager
-def _client(folder: Path, database: str) -> Iterator[DBOSClient | None]:
+def job_client(folder: Path, database: str) -> Iterator[DBOSClient | None]:
     """A client of the folder's jobs, or None where no node ever ran."""
     if not database and not (folder / "jobs.sqlite").exists():
         yield None

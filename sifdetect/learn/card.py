@@ -103,12 +103,20 @@ def _head(spec: BundleSpec) -> str:
 
 | | |
 |---|---|
-| network | 3D U-Net, feature maps {"–".join(map(str, spec.channels))}, first convolution stride 2 |
+| network | {_network(spec)} |
 | spacing | {spec.spacing_mm:g} mm |
 | input | {", ".join(spec.inputs)}; intensity rule `{spec.intensity.value}` |
 | output | {", ".join(spec.outputs)} |
 {_box_row(spec)}{_checksums(spec)}
 """
+
+
+def _network(spec: BundleSpec) -> str:
+    maps = "–".join(map(str, spec.channels))
+    plain = f"3D U-Net, feature maps {maps}, first convolution stride 2"
+    deeper = "; a second, residual convolution on the grids between" if spec.refined else ""
+    twice = "; asked twice, left and right exchanged, and averaged" if spec.mirrored else ""
+    return plain + deeper + twice
 
 
 def figures_of(path: Path) -> list[tuple[str, str]]:
