@@ -8,7 +8,9 @@ PACKAGES := orthanc orthanc-dicomweb dcmtk dicom3tools pixelmed-apps default-jre
 	poppler-utils chromium npm openssl postgresql systemd
 # torch comes first and by its exact version: what depends on it then keeps the build that is there.
 TORCH := torch==2.13.0
-PYTEST := $(BIN)/python -m pytest -rfEs
+# Tests run in two processes; a file stays in one of them, and each computes with one thread.
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rfEs -n $(JOBS) --dist loadfile
 
 export OMP_NUM_THREADS ?= 2
 

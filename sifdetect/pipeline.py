@@ -38,6 +38,8 @@ _REFIT_MM = 10.0
 _STILL_MM = 4.0
 """A frame that moves less than this at the sacrum's corners is left; networks bear more."""
 
+_SURE_MM = 8.0
+"""A localizer's residual; with more than this the study's other series are asked too."""
 _LEAST_MM3 = 8000.0
 """Less bone than this, a twentieth of a sacrum, is no sacrum: as the localizer has it."""
 
@@ -183,15 +185,24 @@ def _located(
 
 
 def _localized(group: Sequence[Series], models: Models) -> Localization:
-    """From the first series that holds a sacrum."""
+    """From the first series whose voxels agree about where they lie, else the one that does best.
+
+    Those that show edema are looked at first.
+    """
     localizer = models.localizer(group[0].volume.modality)
     failures: list[NoSacrumInView] = []
+    found: list[Localization] = []
     for one in sorted(group, key=lambda one: not _shows_edema([one])):
         try:
-            return localize(one.volume, localizer)
+            found.append(localize(one.volume, localizer))
         except NoSacrumInView as error:
             failures.append(error)
-    raise failures[0]
+            continue
+        if found[-1].residual_mm <= _SURE_MM:
+            break
+    if not found:
+        raise failures[0]
+    return min(found, key=lambda one: one.residual_mm)
 
 
 def _share_seen(found: Localization) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sifdetect import cli
+from tests.pasted_bones import pasted
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -48,6 +49,21 @@ def test_a_thin_real_ct_is_read_and_no_fracture_claimed(
     assert found["presence"] != "present"
     assert found["fractures"] == []
     assert found["coverage"]["sacrum"] > 0.95  # type: ignore[index]  # plain JSON
+
+
+def test_real_bones_in_plain_soft_tissue_are_outlined(
+    real_scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dice against a human's mask at 1 mm; the goal is 0.93, reached was 0.90 (real-scans.md)."""
+    mask = pasted(real_scans / "ct_bones_thin", tmp_path / "pasted.nii.gz")
+    options = ("--modality", "ct", "--outputs", "nifti", "-o", str(tmp_path / "out"))
+    found = findings_of(capsys, str(tmp_path / "pasted.nii.gz"), *options)
+    labels = next(tmp_path.rglob("anatomy.nii.gz"))
+    sacrum = np.isin(np.asarray(nib.Nifti1Image.from_filename(labels).dataobj), (1, 2, 3, 4, 5))
+    dice = 2 * (sacrum & mask).sum() / (sacrum.sum() + mask.sum())
+    assert dice >= 0.86
+    assert found["presence"] != "present"
+    assert found["fractures"] == []
 
 
 @pytest.mark.parametrize("name", ["1003_STIR", "1003_T1W", "1007_STIR", "1007_T1W"])

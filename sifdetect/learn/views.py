@@ -29,6 +29,7 @@ class View:
         center_mm: standard deviation of the centre about the sacrum's.
         share: how often it is drawn, by modality.
         above: share of these examinations that show the spine above the sacrum.
+        toward_mm: mean of the centre about the sacrum's.
     """
 
     size: tuple[int, int, int]
@@ -37,15 +38,20 @@ class View:
     center_mm: tuple[float, float, float]
     share: dict[Modality, float]
     above: float = 0.08
+    toward_mm: tuple[float, float, float] = (0, 0, 0)
 
 
+_ORGANS_MM = (0.0, 55.0, -20.0)
 VIEWS = (
-    View((64, 64, 64), 4, 0.1, (35, 35, 60), {Modality.CT: 0.75, Modality.MR: 0.35}),
-    View((64, 24, 56), 10, 0.8, (8, 14, 22), {Modality.CT: 0.05, Modality.MR: 0.35}),
-    View((16, 64, 64), 12, 0.2, (12, 25, 60), {Modality.CT: 0.05, Modality.MR: 0.3}, above=0.3),
-    View((64, 56, 24), 10, 0.4, (15, 20, 30), {Modality.CT: 0.15, Modality.MR: 0.1}),
+    View((64, 64, 64), 4, 0.1, (35, 35, 60), {Modality.CT: 0.75, Modality.MR: 0.3}),
+    View((64, 24, 56), 10, 0.8, (8, 14, 22), {Modality.CT: 0.05, Modality.MR: 0.3}),
+    View((16, 64, 64), 12, 0.2, (12, 25, 60), {Modality.CT: 0.05, Modality.MR: 0.2}, above=0.3),
+    View((64, 56, 24), 10, 0.4, (15, 20, 30), {Modality.CT: 0.15, Modality.MR: 0.08}),
+    View((24, 56, 56), 10, 0.1, (8, 30, 25), {Modality.CT: 0, Modality.MR: 0.08}, 0, _ORGANS_MM),
+    View((48, 48, 24), 14, 0.1, (8, 30, 35), {Modality.CT: 0, Modality.MR: 0.04}, 0, _ORGANS_MM),
 )
-"""Trunk; coronal along the sacrum; sagittal lumbar or sacral; axial."""
+"""Trunk; coronal along the sacrum; sagittal lumbar or sacral; axial; sagittal and axial of the
+organs of the lesser pelvis, with the sacrum at the edge or out of view."""
 TURN_DEG = (14.0, 7.0, 7.0)
 """Standard deviation of pitch, roll and yaw about the table's or the sacrum's axes."""
 
@@ -80,7 +86,7 @@ def draw_cut(sample: Rendered, view: View, rng: np.random.Generator) -> Cut:
     sacrum = np.argwhere(sample["classes"] == LocalizerClass.SACRUM)
     shape = np.array(sample["classes"].shape)
     middle = sacrum.mean(axis=0) if len(sacrum) else shape / 2
-    center = middle + matrix @ (rng.normal(0, view.center_mm) / 4.0)
+    center = middle + matrix @ (rng.normal(view.toward_mm, view.center_mm) / 4.0)
     if rng.random() < view.above:
         center = center + np.array([0.0, 0.0, rng.uniform(100, 200) / 4.0])
     offset = center - matrix @ ((np.array(view.size) - 1) / 2)

@@ -82,7 +82,7 @@ class SacrumParams:
             ala_slope=float(np.clip(rng.normal(1.0, 0.15), 0.5, 1.5)),
             ala_skew_mm=float(rng.normal(0.0, 1.2)),
             ala_sweep=float(np.clip(rng.normal(1.25, 0.2), 0.6, 1.8)),
-            ala_back_mm=float(np.clip(rng.normal(1.0, 4.0), -7, 9)),
+            ala_back_mm=float(np.clip(rng.normal(1.9, 4.0), -7, 10)),
             taper=float(np.clip(rng.normal(1.0, 0.08), 0.8, 1.2)),
             canal=float(np.clip(rng.normal(1.0, 0.14), 0.7, 1.4)),
             crest=float(np.clip(rng.normal(0.8, 0.25), 0.2, 1.6)),

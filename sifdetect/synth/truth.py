@@ -33,7 +33,7 @@ from sifdetect.synth.scene import VISIBLE, CaseParams, lesions_at, points_of
 from sifdetect.synth.sheets import Course, Limb, Sheet
 from sifdetect.volume import Floats, SacralFrame
 
-VERSION = "5"
+VERSION = "6"
 """Version of the generator; a change of what a seed makes changes it."""
 RULE = "synthetic"
 RAMUS_KIND = "line in the hip bone"
