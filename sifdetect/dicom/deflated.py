@@ -24,7 +24,7 @@ def is_deflated(stream: BinaryIO) -> bool:
     if stream.read(_PREAMBLE_BYTES)[128:] != b"DICM":
         return False
     meta: Dataset = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != 2)
-    return meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    return bool(meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
 
 
 def refuse_bomb(stream: BinaryIO) -> None:
