@@ -2,7 +2,7 @@
 
     python benchmarks/soak.py --associations 10000 --checks 100000
 
-prints one line of JSON: resident memory (MB) and threads of the node after a tenth, and at the end.
+prints one line of JSON: resident memory (MB) of the node after each tenth, and its threads.
 """
 
 from __future__ import annotations

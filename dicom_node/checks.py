@@ -11,8 +11,10 @@ from pathlib import Path
 from dicom_node.config import Config
 from dicom_node.durable import OTHERS, make_folder, open_to_others
 from dicom_node.guard import FolderLock
+from dicom_node.http_port import tls_context
 from dicom_node.send import echo, unsupported_results
 from dicom_node.tls import client_context, server_context
+from dicom_node.tokens import read_token
 from sifdetect.errors import ConfigurationError, ModelError, NetworkError, SifdetectError
 
 
@@ -32,6 +34,7 @@ def check_all(config: Config) -> list[Check]:
         ("data folder", lambda: _check_folder(config)),
         ("models", _check_models),
         ("TLS", lambda: _check_tls(config)),
+        ("HTTP keys", lambda: _check_http_keys(config)),
     ]
     if not running:  # else the node itself holds them
         probes.append(("DICOM port", lambda: _check_port(config.dicom.bind, config.dicom.port)))
@@ -74,6 +77,18 @@ def _check_tls(config: Config) -> None:
     for one in config.destination.values():
         client_context(one)
         keys.append(one.tls_key)
+    _check_private(keys)
+
+
+def _check_http_keys(config: Config) -> None:
+    """Token, certificate, key and authorities of the HTTP port can be used by the node alone."""
+    if config.http.enabled:
+        read_token(config.http.token_file)
+        tls_context(config.http)
+        _check_private([config.http.key])
+
+
+def _check_private(keys: list[str]) -> None:
     for key in filter(None, keys):
         path = Path(key).expanduser()
         if path.stat().st_mode & OTHERS:

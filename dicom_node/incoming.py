@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,12 +17,12 @@ class Incoming:
         OSError: the disk is full, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
         self.size = 0
-        self._path = folder / f"{os.urandom(16).hex()}{PARTIAL}"
+        self._path = f"{folder}/{os.urandom(16).hex()}{PARTIAL}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor: int | None = os.open(self._path, flags, OWN_FILE)
-        self._is_renamed = self._is_synced = False
+        self._is_synced = False
         self._content = sha256()
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -59,16 +60,35 @@ class Incoming:
             os.fsync(self._descriptor)
             self._is_synced = True
 
-    def rename(self, path: Path) -> None:
-        """Give it its final name, in a folder that the caller syncs."""
-        self._path.replace(path)
-        self._is_renamed = True
+    def name(self, path: str) -> None:
+        """Give it its final name, before or after ``sync``; the caller syncs the folder.
+
+        The first name stays beside it until ``discard``: after a power cut it tells which contents
+        are in doubt. Where there are no hard links, or a file of that name, it is synced first.
+
+        Raises:
+            OSError: the folder cannot be written, or the disk fails.
+        """
+        try:
+            os.link(self._path, path)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            self.sync()
+            os.replace(self._path, path)
+
+    def withdraw(self, path: str) -> None:
+        """Take the final name back, where it still stands for this content."""
+        assert self._descriptor is not None
+        with suppress(OSError):
+            if os.path.samestat(os.stat(path), os.fstat(self._descriptor)):
+                os.unlink(path)
 
     def discard(self) -> None:
-        """Close it, and remove it where it got no final name; does so once."""
+        """Close it and remove its first name, and with it all that has no other; does so once."""
         if self._descriptor is None:
             return
         os.close(self._descriptor)
         self._descriptor = None
-        if not self._is_renamed:
-            self._path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)

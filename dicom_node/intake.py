@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import (
     IPv4Address,
@@ -99,6 +100,7 @@ def is_valid_uid(text: str) -> bool:
     return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
 
 
+@lru_cache(1024)
 def name_of(identifier: str) -> str:
     """A file name for an identifier that a peer supplied: its SHA-256, in hexadecimal."""
     return sha256(identifier.encode("utf-8", "surrogateescape")).hexdigest()

@@ -52,6 +52,11 @@ def _lines(config: Config) -> Lines:
     yield "## Transactions"
     yield ""
     yield from table(("transaction", "how", "setting"), _transactions())
+    yield from prose(
+        "Of the numbers, RAD-10 and RAD-18 were compared with what others publish of these "
+        "transactions; RAD-43 and RAD-108 stand here from memory, and none was compared with the "
+        "text of the supplement."
+    )
     yield from _contents(config)
     yield from _maker()
 

@@ -1,6 +1,6 @@
 """The C-ECHO and C-STORE service: from the network into the spool, without decoding a pixel.
 
-The answer Success means: written, synced, renamed, and its folder synced (PS3.4 B.2.3).
+The answer Success means: written, named and synced, and its folder synced (PS3.4 B.2.3).
 """
 
 from __future__ import annotations

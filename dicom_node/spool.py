@@ -12,10 +12,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from dicom_node.doubt import settle_doubtful
 from dicom_node.durable import (
     PARTIAL,
     FolderSync,
@@ -42,14 +44,62 @@ class Stored(Enum):
     CONFLICT = "conflict"
 
 
+@dataclass(frozen=True, eq=False)
+class _Newcomer:
+    """An instance that has its final name and may not survive a power cut yet."""
+
+    identity: str
+    path: str
+    incoming: Incoming
+    settled: Future[None] = field(default_factory=Future)
+
+
 @dataclass
 class _Index:
-    """Which content is held of each SOP Instance UID of one study, by their hashes."""
+    """Which content is held of each SOP Instance UID of one study, by their hashes.
 
+    Attributes:
+        settling: those of them that may not survive a power cut yet.
+    """
+
+    path: Path
     digests: dict[str, str]
     size: int
-    syncs: dict[Path, FolderSync] = field(default_factory=dict)
+    syncs: dict[str, FolderSync] = field(default_factory=dict)
+    settling: dict[str, _Newcomer] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def sync_of(self, folder: str) -> FolderSync:
+        """What syncs the names in one of the study's folders, which is made where it is not."""
+        path = self.path / folder
+        make_folder(path)
+        if folder not in self.syncs:
+            self.syncs[folder] = FolderSync(path)
+        return self.syncs[folder]
+
+    def enter(self, one: _Newcomer, digest: str) -> None:
+        """Give it its name, under the lock; raises OSError."""
+        one.incoming.name(one.path)
+        self.size += one.incoming.size
+        if one.identity not in self.digests:
+            self.digests[one.identity] = digest
+            self.settling[one.identity] = one
+
+    def end(self, one: _Newcomer, failure: Exception | None = None) -> None:
+        """It is safe, or is not and is taken back; tells those who wait for it."""
+        with self.lock:
+            is_first = self.settling.get(one.identity) is one
+            if is_first:
+                del self.settling[one.identity]
+            if failure is not None:
+                one.incoming.withdraw(one.path)
+                self.size -= one.incoming.size
+            if failure is not None and is_first:
+                del self.digests[one.identity]
+        if failure is None:
+            one.settled.set_result(None)
+        else:
+            one.settled.set_exception(failure)
 
 
 @dataclass(frozen=True)
@@ -101,8 +151,7 @@ class Spool:
         """
         make_folder(self._studies)
         make_folder(self._incoming)
-        for leftover in self._incoming.glob(f"*{PARTIAL}"):
-            leftover.unlink()
+        settle_doubtful(self._incoming.glob(f"*{PARTIAL}"), self._studies)
         oldest = time.time() - (_ABANDONED_SECONDS if shared else 0.0)
         for leftover in self.folder.rglob(f"*{PARTIAL}"):
             if leftover.stat().st_mtime <= oldest:
@@ -145,25 +194,29 @@ class Spool:
         """
         identity, digest = name_of(header.sop_instance_uid), incoming.digest
         index = self._index(header.study_instance_uid)
-        if index.digests.get(identity) != digest:
-            incoming.sync()
-        folder = self._study_path(header.study_instance_uid)
         with index.lock:
             held = index.digests.get(identity)
-            target = folder / (kind.value if held in (None, digest) else "conflicts")
-            make_folder(target)
+            folder = kind.value if held in (None, digest) else "conflicts"
+            sync, first = index.sync_of(folder), index.settling.get(identity)
+            path = f"{index.path}/{folder}/{identity}.{digest}{_SUFFIX}"
+            newcomer = _Newcomer(identity, path, incoming)
             if held != digest:
-                incoming.sync()
-                reach("instance synced")
-                incoming.rename(target / f"{identity}.{digest}{_SUFFIX}")
-                index.size += incoming.size
-            index.digests.setdefault(identity, digest)
-            sync = index.syncs.setdefault(target, FolderSync(target))
-        reach("instance named")
-        incoming.discard()
-        sync.wait()  # also for the same again: its first sender may still be waiting
+                index.enter(newcomer, digest)
         if held == digest:
+            if first is not None:
+                first.settled.result()
+            sync.wait()
             return Stored.SAME
+        reach("instance named")
+        try:
+            incoming.sync()
+            sync.wait()
+        except Exception as error:
+            index.end(newcomer, error)
+            raise
+        reach("instance synced")
+        index.end(newcomer)
+        incoming.discard()
         return Stored.NEW if held is None else Stored.CONFLICT
 
     def with_one_more(self, header: Header, incoming: Incoming) -> tuple[int, int]:
@@ -200,21 +253,22 @@ class Spool:
         return self._studies / name_of(study_instance_uid)
 
     def _index(self, study_instance_uid: str) -> _Index:
-        path = self._study_path(study_instance_uid)
+        name = name_of(study_instance_uid)
         with self._lock:
-            index = self._indices.get(path.name)
+            index = self._indices.get(name)
             if index is None:
+                path = self._studies / name
                 if not (path / "study.json").exists():
                     make_folder(path)
                     write_json(path / "study.json", {"study_instance_uid": study_instance_uid})
-                index = self._indices[path.name] = _Index(_digests(path), _size(path))
-            self._indices.move_to_end(path.name)
+                index = self._indices[name] = _Index(path, _digests(path), _size(path))
+            self._indices.move_to_end(name)
             self._forget_oldest()
             return index
 
     def _forget_oldest(self) -> None:
         for name, index in list(self._indices.items())[:-_REMEMBERED_STUDIES]:
-            if not index.lock.locked():
+            if not index.lock.locked() and not index.settling:
                 del self._indices[name]
 
 

@@ -28,6 +28,7 @@ ANY_NAME = "*"
 PREFIX = "TLS: "
 """What the reasons begin with."""
 _SECURITY_LEVEL = 2  # of OpenSSL: RSA from 2048 bits, curves from 224, no SHA-1 signatures
+_CRL = b"-----BEGIN X509 CRL-----"
 _FILE = r"|[^\0]{1,4000}"
 _NAME = r"|\*|[A-Za-z0-9._:-]{1,253}"
 
@@ -39,7 +40,8 @@ class ServerTls:
     Attributes:
         tls_certificate, tls_key: PEM files: the node's certificate, followed by those between it
             and its authority, and the key, which is not encrypted.
-        tls_ca: PEM file of the authorities that sign the certificates of senders.
+        tls_ca: PEM file of the authorities that sign the certificates of senders; where it holds
+            revocation lists, one is asked for each certificate that is shown.
         tls_mutual: whether a sender has to show such a certificate.
     """
 
@@ -55,7 +57,8 @@ class ClientTls:
 
     Attributes:
         tls_certificate, tls_key: what the node shows where the peer asks for it.
-        tls_ca: the authorities that may sign the peer's certificate; empty for the system's.
+        tls_ca: the authorities that may sign the peer's certificate, or that certificate itself;
+            empty for the system's authorities.
         tls_name: the name that the certificate has to hold; empty for the host, ``*`` for any.
     """
 
@@ -138,6 +141,7 @@ def client_context(keys: ClientTls) -> ClientContext:
         _load_pair(context, keys.tls_certificate, keys.tls_key)
     if keys.tls_ca:
         _load_authorities(context, keys.tls_ca)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a peer's own certificate will do
     else:
         context.load_default_certs()
     return context
@@ -253,8 +257,11 @@ def _load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
 
 
 def _load_authorities(context: ssl.SSLContext, authorities: str) -> None:
+    """Certificates of authorities, and the lists of what they have revoked (RFC 5280 5)."""
     try:
         context.load_verify_locations(_path(authorities))
+        if _CRL in _path(authorities).read_bytes():
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except OSError as error:
         raise ConfigurationError(
             f"The authorities in {authorities} cannot be used: {_said(error)}",

@@ -24,6 +24,7 @@ from dicom_node.config import Config, Destination
 from dicom_node.guard import FolderLock
 from dicom_node.send import associated, entity_for
 from dicom_node.status import status_of
+from dicom_node.tls import ANY_NAME
 from sifdetect.errors import ConfigurationError, NetworkError, SifdetectError, UnreadableInput
 
 FINAL = ("sent", "failed", "undelivered", "superseded", "withheld", "no image")
@@ -82,16 +83,11 @@ def hand_in(config: Config, study: Sequence[Dataset | Path], caller: str) -> Non
 
     Raises:
         NetworkError: it does not take them all.
-        ConfigurationError: the node takes TLS alone, which is not spoken here.
+        ConfigurationError: no node runs, or the files for TLS cannot be used.
     """
-    if config.dicom.tls_certificate:
-        raise ConfigurationError(
-            "The node takes TLS alone, and send-test and reanalyze do not speak it",
-            hint="Send the study from another system",
-        )
     node = running_node(config)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(node["bind"], node["bind"])
-    peer = Destination(host=host, port=node["port"], ae_title=node["ae_title"])
+    peer = Destination(host=host, port=node["port"], ae_title=node["ae_title"], **_keys(config))
     entity = entity_for(peer, caller, config.dicom.timeout_seconds)
     for sop_class, syntax in sorted({_kind(one) for one in study}):
         entity.add_requested_context(sop_class, syntax)
@@ -101,6 +97,15 @@ def hand_in(config: Config, study: Sequence[Dataset | Path], caller: str) -> Non
             if status != 0x0000:
                 told = "no answer" if status is None else f"0x{status:04X}"
                 raise NetworkError(f"The node refused an image: {told}")
+
+
+def _keys(config: Config) -> dict[str, Any]:
+    """Where the node speaks TLS: it is shown its own certificate, and may show no other."""
+    keys = config.dicom
+    if not keys.tls_certificate:
+        return {}
+    own = {"tls_certificate": keys.tls_certificate, "tls_key": keys.tls_key}
+    return {**own, "tls": True, "tls_ca": keys.tls_certificate, "tls_name": ANY_NAME}
 
 
 def _kind(one: Dataset | Path) -> tuple[str, str]:

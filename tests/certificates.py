@@ -56,6 +56,32 @@ def secured(**more: Any) -> dict[str, Any]:
     return {**files, **more}
 
 
+def revoking(*revoked: Pair, name: str = "clinic") -> str:
+    """The certificate of an authority, followed by its list of revoked certificates."""
+    signer, folder = _authority(name), Path(_FOLDER.name) / f"crl-{len(revoked)}"
+    folder.mkdir(exist_ok=True)
+    lines = [f"R\t401231235959Z\t200101000000Z\t{_serial(one)}\tunknown\t/CN=x" for one in revoked]
+    (folder / "index.txt").write_text("".join(f"{line}\n" for line in lines))
+    settings, made = folder / "ca.cnf", folder / "ca.pem"
+    settings.write_text(
+        f"[ca]\ndefault_ca=x\n[x]\ndatabase={folder}/index.txt\n"
+        "default_md=sha256\ndefault_crl_days=30\n"
+    )
+    _openssl(
+        *("ca", "-gencrl", "-config", str(settings), "-keyfile", signer.key),
+        *("-cert", signer.certificate, "-out", str(folder / "crl.pem")),
+    )
+    crl = (folder / "crl.pem").read_text()
+    made.write_text(Path(signer.certificate).read_text() + crl)
+    return str(made)
+
+
+def _serial(one: Pair) -> str:
+    command = [str(find_tool("openssl")), "x509", "-in", one.certificate, "-noout", "-serial"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.strip().partition("=")[2]
+
+
 def old_client(secured_by: Pair, authority_file: str) -> ssl.SSLContext:
     """A client that knows nothing newer than TLS 1.1."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -14,13 +14,13 @@ import psutil
 
 from tests import dialogue
 
-_WARM_UP = 0.1
+_PARTS = 10
 _STUDY = "1.2.826.0.1.3680043.8.498.1"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Soaked:
-    """What came of it; memory in MB."""
+    """What came of it; memory in MB, ``curve_mb`` after each tenth."""
 
     associations: int
     checks: int
@@ -29,24 +29,25 @@ class Soaked:
     after_mb: float
     threads_before: int
     threads_after: int
+    curve_mb: tuple[float, ...]
 
 
 def soak(port: int, pid: int, *, associations: int, checks: int) -> Soaked:
-    """Let a node meet so many peers; a tenth of them before the first measurement."""
+    """Let a node meet so many peers; it is measured after each tenth, the first time to compare."""
     process, begun = psutil.Process(pid), time.monotonic()
-    _meet(port, int(associations * _WARM_UP), int(checks * _WARM_UP))
-    before, threads = _settled(process)
-    rest = 1.0 - _WARM_UP
-    _meet(port, int(associations * rest), int(checks * rest))
-    after, threads_after = _settled(process)
+    measured = []
+    for _ in range(_PARTS):
+        _meet(port, associations // _PARTS, checks // _PARTS)
+        measured.append(_settled(process))
     return Soaked(
         associations=associations,
         checks=checks,
         seconds=round(time.monotonic() - begun, 1),
-        before_mb=before,
-        after_mb=after,
-        threads_before=threads,
-        threads_after=threads_after,
+        before_mb=measured[0][0],
+        after_mb=measured[-1][0],
+        threads_before=measured[0][1],
+        threads_after=measured[-1][1],
+        curve_mb=tuple(memory for memory, _ in measured),
     )
 
 

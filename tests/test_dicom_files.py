@@ -5,8 +5,11 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.fileset import FileSet
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from sifdetect.dicom import files
 from sifdetect.dicom.read import read_studies
@@ -40,6 +43,20 @@ def test_a_member_that_points_outside_goes_nowhere(tmp_path: Path) -> None:
     (study,) = read_studies([archive])
     assert study.series[0].volume.grid.shape[0] == 8
     assert list(home.iterdir()) == [archive]
+
+
+def test_a_deflated_series_in_a_zip_is_read_however_long_its_files(tmp_path: Path) -> None:
+    """A deflated data set cannot be read in part: each of these is longer than any header."""
+    folder = builders.ct_series(tmp_path / "study")
+    (plain,) = read_studies([folder])
+    noise = np.random.default_rng(0).bytes(400_000)
+    for path in folder.iterdir():
+        dataset = dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.private_block(0x0099, "NOISE", create=True).add_new(1, "OB", noise)
+        dataset.save_as(path)
+    (study,) = read_studies([zipped(folder, tmp_path / "study.zip")])
+    assert (study.series[0].volume.values == plain.series[0].volume.values).all()
 
 
 def test_a_zip_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.fault
 _BASES = ("sqlite", "postgresql")
-_RANDOM_KILLS = 10
+_RANDOM_KILLS = 20
 
 
 @pytest.mark.parametrize("base", _BASES)
@@ -80,7 +80,7 @@ def test_a_kill_while_images_are_removed_loses_no_report(
 def test_kills_at_random_moments_lose_nothing(
     tmp_path: Path, database: Callable[[str], str], base: str
 ) -> None:
-    """Ten moments from a seeded generator while study after study comes in."""
+    """Twenty moments from a seeded generator while study after study comes in."""
     scanner, port = faults.Scanner(), free_port()
     moments = np.random.default_rng(_BASES.index(base)).uniform(0.0, 2.5, _RANDOM_KILLS)
     settings = {"JOBS_DATABASE": database(base)}

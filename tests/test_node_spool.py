@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -106,6 +107,58 @@ def test_leftovers_of_a_killed_node_are_swept(spool: Spool) -> None:
     (spool.folder / "incoming" / "x.part").write_bytes(b"half")
     Spool(spool.folder).prepare()
     assert list((spool.folder / "incoming").iterdir()) == []
+
+
+def test_what_has_two_names_at_a_start_is_compared_with_its_digest(spool: Spool) -> None:
+    """As a power cut leaves it: a whole instance stays, a torn one goes and may come again."""
+    for number, content in ((1, b"whole"), (2, b"torn ")):
+        spool.store(header(number), Kind.IMAGE, (b"whole",))
+        (path,) = spool.folder.glob(f"studies/*/images/{name_of(f'{STUDY}.{number}')}.*")
+        path.write_bytes(content)
+        os.link(path, spool.folder / "incoming" / f"{number}.part")
+    after = Spool(spool.folder)
+    after.prepare()
+    assert list((spool.folder / "incoming").iterdir()) == []
+    assert len(after.study(STUDY).names(Kind.IMAGE)) == 1
+    assert after.store(header(1), Kind.IMAGE, (b"whole",)) is Stored.SAME
+    assert after.store(header(2), Kind.IMAGE, (b"whole",)) is Stored.NEW
+
+
+def test_who_sends_the_same_waits_until_the_first_is_safe(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails under the first of two senders lets neither believe that it is kept."""
+    failing, waiting, sync = threading.Event(), threading.Event(), os.fsync
+
+    def stuck(descriptor: int) -> None:
+        if threading.current_thread().name == "first" and not os.path.isdir(
+            f"/dev/fd/{descriptor}"
+        ):
+            failing.set()
+            waiting.wait(10)
+            time.sleep(0.2)  # so that the second finds the name of the first
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    def send() -> None:
+        with pytest.raises(OSError, match="Input/output"):
+            spool.store(header(), Kind.IMAGE, (b"body",))
+        refused.append(threading.current_thread().name)
+
+    refused: list[str] = []
+    spool.store(header(9), Kind.IMAGE, (b"other",))
+    first, second = (threading.Thread(target=send, name=one) for one in ("first", "second"))
+    monkeypatch.setattr(os, "fsync", stuck)
+    first.start()
+    assert failing.wait(10)
+    second.start()
+    waiting.set()
+    first.join()
+    second.join()
+    monkeypatch.undo()
+    assert sorted(refused) == ["first", "second"]
+    assert len(spool.study(STUDY).names(Kind.IMAGE)) == 1
+    assert spool.store(header(), Kind.IMAGE, (b"body",)) is Stored.NEW
 
 
 def test_a_report_is_named_by_its_images() -> None:

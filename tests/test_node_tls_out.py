@@ -12,13 +12,23 @@ from typing import Any
 
 import pytest
 
+from dicom_node.checks import check_all
 from dicom_node.commit import CommitListener, Commitments
-from dicom_node.config import CommitConfig, Config, Destination, DicomConfig, StorageConfig, load
+from dicom_node.config import (
+    CommitConfig,
+    Config,
+    Destination,
+    DicomConfig,
+    HttpConfig,
+    StorageConfig,
+    load,
+)
 from dicom_node.send import echo, send
 from dicom_node.tls import server_context
+from dicom_node.trial import send_test
 from sifdetect.errors import ConfigurationError, NetworkError
 from tests import node_world as world
-from tests.certificates import authority, pair, secured
+from tests.certificates import authority, pair, revoking, secured
 from tests.node_receiver import receiving
 from tests.ports import free_port, wait_until_it_listens
 
@@ -65,6 +75,57 @@ def test_a_destination_has_to_be_who_it_says(tmp_path: Path) -> None:
                 echo(destination(one.port, **keys), own_title="X", timeout_seconds=10)
         for name in ("", "localhost", "*"):
             echo(destination(one.port, tls_name=name), own_title="X", timeout_seconds=10)
+
+
+def test_a_revoked_certificate_lets_nobody_in(tmp_path: Path) -> None:
+    """A list of the authority beside its certificate is asked; who is not on it comes in."""
+    lost = pair("lost")
+    authorities = revoking(lost)
+    with receiving(tmp_path, **secured(tls_ca=authorities)) as one:
+        echo(destination(one.port), own_title="X", timeout_seconds=10)
+        shown = {"tls_certificate": lost.certificate, "tls_key": lost.key}
+        with pytest.raises(NetworkError, match="revoked"):
+            echo(destination(one.port, **shown), own_title="X", timeout_seconds=10)
+
+
+def test_a_trial_goes_to_a_node_that_takes_tls_alone(tmp_path: Path) -> None:
+    """It shows the node's own certificate, and takes no other node for it."""
+    images = world.files(world.study(2), tmp_path / "images")
+    keys = secured()
+    settings = {f"DICOM_{key.upper()}": value for key, value in keys.items()}
+    with world.node(tmp_path, **settings) as node:
+        storage = StorageConfig(folder=node.folder)
+        config = Config(dicom=DicomConfig(**keys), storage=storage)
+        told = send_test(config, folder=images, seed=1, wait_seconds=120)
+        assert (told["images"], told["study"]["state"]) == (2, "sent")
+        other = pair("other")
+        mixed = secured(tls_certificate=other.certificate, tls_key=other.key)
+        posing = Config(dicom=DicomConfig(**mixed), storage=storage)
+        with pytest.raises(NetworkError, match="could not be reached"):
+            send_test(posing, folder=images, seed=1, wait_seconds=1)
+
+
+def test_check_looks_at_the_keys_of_the_http_port(tmp_path: Path) -> None:
+    """A token that others may read, a key that is none: each is one line of `sifnode check`."""
+    token = tmp_path / "token"
+    token.write_text("x" * 40)
+    token.chmod(0o644)
+    own = pair("node")
+    wrong = {
+        "may be read by others": HttpConfig(port=0, token_file=str(token)),
+        "cannot be read": HttpConfig(port=0, token_file=str(tmp_path / "none")),
+        "cannot be used": HttpConfig(port=0, certificate=own.certificate, key=str(token)),
+        "": HttpConfig(port=0, certificate=own.certificate, key=own.key),
+    }
+    for told, http in wrong.items():
+        storage = StorageConfig(folder=tmp_path / "node")
+        (found,) = [
+            one
+            for one in check_all(Config(http=http, storage=storage, dicom=DicomConfig(port=0)))
+            if one.name == "HTTP keys"
+        ]
+        assert told in found.trouble
+        assert bool(found.trouble) == bool(told)
 
 
 @contextmanager

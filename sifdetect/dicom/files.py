@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from sifdetect.errors import UnreadableInput
@@ -149,11 +150,10 @@ def _is_dicomdir(path: Path) -> bool:
     if path.name.upper() == "DICOMDIR":
         return True
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        meta = read_file_meta_info(path)  # no more: the data set may be a deflated bomb
     except Exception:  # noqa: BLE001  # damage of any kind; whoever reads the file names it
         return False
-    meta = header.file_meta.get("MediaStorageSOPClassUID", "")
-    return bool(meta == MediaStorageDirectoryStorage)
+    return bool(meta.get("MediaStorageSOPClassUID", "") == MediaStorageDirectoryStorage)
 
 
 def _in_dicomdir(path: Path, warnings: list[Warning]) -> Iterator[Located]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.uid import MediaStorageDirectoryStorage
 
+from sifdetect.dicom.deflated import is_deflated, refuse_bomb
 from sifdetect.dicom.files import Located, locate
 from sifdetect.dicom.frames import Instance
 from sifdetect.errors import UnreadableInput
@@ -89,10 +90,22 @@ def _header(located: Located, warnings: list[Warning]) -> Dataset | None:
 
 def _parsed(located: Located) -> Dataset:
     with located.open(at_most=_HEADER_BYTES) as stream:
+        if is_deflated(stream):
+            return _inflated(located)
+        stream.seek(0)
         dataset = dcmread(stream, stop_before_pixels=True, force=True)
         if stream.tell() < _HEADER_BYTES - _TAG_BYTES:
             return dataset
     with located.open() as stream:  # the header is longer: a multi-frame
+        return dcmread(stream, stop_before_pixels=True, force=True)
+
+
+def _inflated(located: Located) -> Dataset:
+    """The library inflates a data set whole: only one that is no bomb is given to it."""
+    with located.open() as stream:
+        is_deflated(stream)
+        refuse_bomb(stream)
+        stream.seek(0)
         return dcmread(stream, stop_before_pixels=True, force=True)
 
 
