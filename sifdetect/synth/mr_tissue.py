@@ -239,13 +239,15 @@ class Marrow:
 
     def share(self, subject: Subject) -> Array:
         """Share of lipid in every voxel of ``subject.bone``, in order."""
-        bones, inside = subject.scene.bones, subject.bone
-        lateral = np.abs(bones.lateral[inside])
-        sacral = np.isin(bones.labels[inside], (1, 2, 3, 4, 5))
+        bones, inside = subject.scene.bones, subject.bone_voxels.index
+        labels, lateral, sacrum_mm = (
+            values.reshape(-1)[inside] for values in (bones.labels, bones.lateral, bones.sacrum_mm)
+        )
+        lateral, sacral = np.abs(lateral), np.isin(labels, (1, 2, 3, 4, 5))
         alar = np.clip(lateral - 1.2, 0, 1)
         share = self.fat + self.patchy * subject.islands
         share += np.where(sacral, self.alar * alar + self.body * (1 - alar), self.other)
-        to_joint = np.where(sacral, np.abs(3 - lateral) * 18, np.abs(bones.sacrum_mm[inside]))
+        to_joint = np.where(sacral, np.abs(3 - lateral) * 18, np.abs(sacrum_mm))
         share += self.subchondral * np.exp(-to_joint / 7)
         return np.asarray(np.clip(share, 0.08, 0.97), dtype=np.float32)
 
