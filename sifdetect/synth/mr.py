@@ -145,8 +145,7 @@ def render(
         water, fat, points = stack.cut(water), stack.cut(fat), stack.of(points)
         moving = stack.cut(moving) if acquisition.ghost > 0 else moving
     read, phase = acquisition.read_axis, acquisition.phase_axis
-    water += shifted(fat, read, acquisition.shift_mm / spacing_mm[read])
-    signal = np.abs(water)
+    signal = np.abs(water + shifted(fat, read, acquisition.shift_mm / spacing_mm[read]))
     if acquisition.ghost > 0:
         far = acquisition.ghost_mm / spacing_mm[phase]
         smeared = ndimage.gaussian_filter1d(signal * moving, 5.0 / spacing_mm[phase], axis=phase)
@@ -156,12 +155,9 @@ def render(
     body = subject.scene.body
     gain, hiss = params.coil.gains(points, body.center_y_mm - body.half_depth_mm)
     hiss *= np.float32(params.coil.noise / noise_left(acquisition, spacing_mm))
-    signal *= gain
-    signal = folded(signal, phase, acquisition.fold)
+    signal = folded(signal * gain, phase, acquisition.fold)
     hiss = cropped(np.broadcast_to(hiss, gain.shape), phase, acquisition.fold)
-    channels = [rng.standard_normal(signal.shape, np.float32) for _ in range(2)]
-    for channel in channels:
-        np.multiply(channel, hiss, out=channel)
+    channels = [rng.standard_normal(signal.shape, np.float32) * hiss for _ in range(2)]
     channels[0] += signal
     real, imaginary = (blurred(channel, acquisition, spacing_mm) for channel in channels)
     real *= real
