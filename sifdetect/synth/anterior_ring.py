@@ -12,7 +12,7 @@ from sifdetect.synth.displacement import Displacement, Part
 from sifdetect.synth.fracture import FractureParams, Stage
 from sifdetect.synth.lesions import LesionField, Wound
 from sifdetect.synth.mesh_shape import MeshShape
-from sifdetect.synth.noise import Array, Points, SmoothNoise
+from sifdetect.synth.noise import Points, SmoothNoise
 from sifdetect.synth.shape import BoneField, ShapeParams
 
 _OBTURATOR_MM = -8.0
@@ -123,14 +123,14 @@ def add_to(
     if not near.any():
         return
     hip = near & np.isin(bones.labels, (AnatomyLabel.HIP_LEFT, AnatomyLabel.HIP_RIGHT))
-    margin = ring.margin.at(points)
+    there = np.flatnonzero(hip)
+    margin, here = ring.margin.at(points).reshape(-1)[there], field.at(there)
+    x, height = points.x.reshape(-1)[there], points.z.reshape(-1)[there] - z
     for number, fracture in enumerate(ring.fractures, start=first):
-        own = hip & ((points.x > 0) == (fracture.side is Side.LEFT))
-        own &= (points.z - z > _OBTURATOR_MM) == fracture.superior
+        own = (x > 0) == (fracture.side is Side.LEFT)
+        own &= (height > _OBTURATOR_MM) == fracture.superior
         wound = Wound(own, margin, number, ring.stage, fracture.width_mm, fracture.edema_mm)
-        field.add(wound, _distance(fracture, points, z), voxel_mm)
-
-
-def _distance(fracture: RamusFracture, points: Points, z_mm: float) -> Array:
-    across = np.abs(points.x) - fracture.x_mm - fracture.tilt * (points.z - z_mm)
-    return np.asarray(np.abs(across + 1.2 * fracture.roughness.at(points)), dtype=np.float32)
+        waves = 1.2 * fracture.roughness.at(points).reshape(-1)[there]
+        across = np.abs(x) - fracture.x_mm - fracture.tilt * height
+        here.add(wound, np.abs(across + waves), voxel_mm)
+    field.put(there, here)

@@ -120,19 +120,19 @@ def bone_hu(
         points: of a lattice (i, j, k) in the pelvic frame.
         spacing_mm: (3,) of that lattice; trabeculae average out within a voxel.
     """
-    inside = scene.bones.depth_mm > -scene.voxel_mm
-    where = Points(points.x[inside], points.y[inside], points.z[inside])
+    inside = np.flatnonzero(scene.bones.depth_mm > -scene.voxel_mm)
+    where = Points(*(axis.reshape(-1)[inside] for axis in (points.x, points.y, points.z)))
     spot = _Spot.of(scene, inside)
-    patches = texture.patches.at(points)[inside]
-    density = 0.8 * texture.density.at(points)[inside] + 0.4 * patches
+    patches = texture.patches.at(points).reshape(-1)[inside]
+    density = 0.8 * texture.density.at(points).reshape(-1)[inside] + 0.4 * patches
     marrow = _marrow(texture, spot, density)
     lack = np.clip(1.25 - (marrow - FATTY_MARROW_HU) / 500, 0.35, 1)
     strands = _strands(texture, where, lack * averaging(spacing_mm))
     marrow = np.maximum(marrow + strands, FATTY_MARROW_HU - 15)
     cortex = texture.cortex_hu * (1 + 0.12 * density)
     share = _cortex_share(scene, inside, texture, density)
-    hu = np.full(inside.shape, texture.body_hu, dtype=np.float32)
-    hu[inside] = marrow + (cortex - marrow) * share
+    hu = np.full(points.x.shape, texture.body_hu, dtype=np.float32)
+    hu.reshape(-1)[inside] = marrow + (cortex - marrow) * share
     return hu
 
 
@@ -153,17 +153,20 @@ class _Spot:
     depth_mm: Array
 
     @staticmethod
-    def of(scene: Scene, inside: NDArray[np.bool_]) -> _Spot:
+    def of(scene: Scene, inside: NDArray[np.intp]) -> _Spot:
         bones = scene.bones
-        lateral = bones.lateral[inside]
-        labels = bones.labels[inside]
+        lateral, level, v_mm, depth_mm = (
+            values.reshape(-1)[inside]
+            for values in (bones.lateral, bones.level, bones.v_mm, bones.depth_mm)
+        )
+        labels = bones.labels.reshape(-1)[inside]
         return _Spot(
             sacral=(labels >= AnatomyLabel.SACRAL_BODY) & (labels <= AnatomyLabel.SACRAL_ALA_LEFT),
             side=np.sign(lateral),
             lateral=np.abs(lateral),
-            level=bones.level[inside],
-            v_mm=bones.v_mm[inside],
-            depth_mm=np.maximum(bones.depth_mm[inside], 0),
+            level=level,
+            v_mm=v_mm,
+            depth_mm=np.maximum(depth_mm, 0),
         )
 
 
@@ -216,14 +219,14 @@ def _strands(texture: BoneTexture, where: Points, amplitude: Array) -> Array:
 
 
 def _cortex_share(
-    scene: Scene, inside: NDArray[np.bool_], texture: BoneTexture, density: Array
+    scene: Scene, inside: NDArray[np.intp], texture: BoneTexture, density: Array
 ) -> Array:
     """Share of each voxel's bone that is cortex, 0-1, as Scene.cortex_share has it.
 
     Bone loss has thinned it; it is thicker in the iliac wings and where the bone is denser.
     """
-    labels = scene.bones.labels[inside]
+    labels = scene.bones.labels.reshape(-1)[inside]
     wings = (labels == AnatomyLabel.HIP_RIGHT) | (labels == AnatomyLabel.HIP_LEFT)
-    thick = scene.cortex_mm[inside] * texture.cortex * np.where(wings, 1.2, 0.65)
+    thick = scene.cortex_mm.reshape(-1)[inside] * texture.cortex * np.where(wings, 1.2, 0.65)
     thick = (thick * np.exp(0.6 * density)).astype(np.float32)
-    return cortical(scene.bones.depth_mm[inside], thick, scene.voxel_mm)
+    return cortical(scene.bones.depth_mm.reshape(-1)[inside], thick, scene.voxel_mm)

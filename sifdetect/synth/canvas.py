@@ -118,7 +118,7 @@ class Canvas:
 
     def pelvic_mm(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 3) pelvic-frame positions of (n, 3) places (x, s, v) along the spine's curve."""
-        wanted = np.stack([self.shape.curve.position_mm(s, v, x) for x, s, v in places])
+        wanted = self.shape.curve.positions_mm(places)
         there = wanted.copy()
         for _ in range(4):
             at = Points(*there.T.astype(np.float32))

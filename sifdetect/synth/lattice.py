@@ -80,13 +80,22 @@ class Lattice:
     def filled(self, values: Array) -> Array:
         """Trilinear interpolation of values on the lattice, of the points' shape.
 
+        Where all of them are one number, far from a bone, so is the result.
         From the last axis, whose neighbours lie apart in the result, to the first, whose whole
         planes lie together: most is written in the order of memory.
         """
+        if max(self.every, default=1) > 1 and _is_constant(values):
+            return np.full(self._shape, values.flat[0], dtype=np.float32)
         for axis in reversed(range(len(self._shape))):
             if self.every[axis] > 1 and self._shape[axis] > 2:
                 values = _stretched(values, axis, self._shape[axis], self.every[axis])
         return values
+
+
+def _is_constant(values: Array) -> bool:
+    """Whether all values are the same; most often the first and the last ones tell."""
+    first = values.flat[0]
+    return bool(first == values.flat[-1] and np.all(values == first))
 
 
 def _stretched(values: Array, axis: int, size: int, every: int) -> Array:

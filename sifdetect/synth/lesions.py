@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,15 @@ class LesionField:
         return LesionField(
             lucency, edema, sclerosis, np.zeros(shape, np.uint8), np.zeros(shape, bool)
         )
+
+    def at(self, index: NDArray[np.intp]) -> LesionField:
+        """The lesions at some of the points, given by their flat index."""
+        return LesionField(*(getattr(self, f.name).reshape(-1)[index] for f in fields(self)))
+
+    def put(self, index: NDArray[np.intp], part: LesionField) -> None:
+        """Replace the lesions at some of the points, given by their flat index."""
+        for item in fields(self):
+            getattr(self, item.name).reshape(-1)[index] = getattr(part, item.name)
 
     def add(self, wound: Wound, distance: Array, voxel_mm: float) -> None:
         """Put one sheet, at unsigned ``distance`` (mm) of every point, into the fields."""
@@ -101,16 +110,18 @@ def evaluate(
     field = LesionField.none(points.x.shape)
     if not params.sheets:
         return field
-    sacral = np.isin(bones.labels, [int(label) for label in SACRUM_LABELS])
-    body = sacral & (bones.labels == AnatomyLabel.SACRAL_BODY) & (bones.level < 1)
-    margin = params.margin.at(points)
-    last = len(params.sheets)
+    there = np.flatnonzero(np.isin(bones.labels, [int(label) for label in SACRUM_LABELS]))
+    sacral, labels = np.ones(len(there), bool), bones.labels.reshape(-1)[there]
+    body = (labels == AnatomyLabel.SACRAL_BODY) & (bones.level.reshape(-1)[there] < 1)
+    margin = params.margin.at(points).reshape(-1)[there]
+    last, broken = len(params.sheets), LesionField.none(there.shape)
     parts = [(sheet, n, sacral) for n, sheet in enumerate(params.sheets, start=1)]
     parts += [(sheet, last, body) for sheet in params.fragments]
     for sheet, number, bone in parts:
         lineless = isinstance(sheet, Limb) and sheet.lineless
         wound = Wound(bone, margin, number, params.stage, sheet.width_mm, sheet.edema_mm, lineless)
-        field.add(wound, distance_mm(sheet, points, bones), voxel_mm)
+        broken.add(wound, distance_mm(sheet, points, bones, there), voxel_mm)
+    field.put(there, broken)
     return field
 
 

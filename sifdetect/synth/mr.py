@@ -37,12 +37,13 @@ from sifdetect.synth.mr_tissue import (
     Relaxation,
     Subject,
     lipid,
+    stranded,
     water_of,
     waters,
 )
 from sifdetect.synth.noise import Array, SmoothNoise
 from sifdetect.synth.scene import Scene
-from sifdetect.synth.slab import in_pieces
+from sifdetect.synth.slab import in_pieces, pieces
 from sifdetect.synth.susceptibility import around_metal
 
 __all__ = [
@@ -153,7 +154,7 @@ def render(
         signal *= 1 - 0.85 / (1 + np.exp((acquisition.band - points.y) / 4))
     body = subject.scene.body
     gain, hiss = params.coil.gains(points, body.center_y_mm - body.half_depth_mm)
-    hiss = hiss * (params.coil.noise / noise_left(acquisition, spacing_mm))
+    hiss *= np.float32(params.coil.noise / noise_left(acquisition, spacing_mm))
     signal = folded(signal * gain, phase, acquisition.fold)
     hiss = cropped(np.broadcast_to(hiss, gain.shape), phase, acquisition.fold)
     channels = [rng.standard_normal(signal.shape, np.float32) * hiss for _ in range(2)]
@@ -170,11 +171,7 @@ def components(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[
     if params.contrast is not None:
         image = by_chance(subject.scene, params.contrast)
         return image * (1 + params.grain * subject.texture), np.zeros_like(image)
-    water, fat = _by_physics(subject, params, sequence)
-    grain = 1 + np.float32(params.grain) * subject.texture
-    water *= grain
-    fat *= grain
-    return water, fat
+    return _by_physics(subject, params, sequence)
 
 
 def fat_left(
@@ -222,18 +219,12 @@ class _Signals:
 
 def _by_physics(subject: Subject, params: MrParams, sequence: Sequence) -> tuple[Array, Array]:
     signals = _Signals.of(params, sequence)
-    water, fat = _soft(subject, params, signals)
-    marrow = _bone(subject, params, signals)
-    there = subject.bone_voxels
-    for image, bone in zip((water, fat), marrow, strict=True):
-        flat = image.reshape(-1)
-        flat[there.index] += there.share * (bone - flat[there.index])
+    water, fat = _soft_and_bone(subject, params, signals)
     water, fat = _with_materials(subject.scene, (water, fat), params, sequence, fat=signals.fat)
     kept = signals.fat * sequence.fat_left
     common = (signals.water[Tissue.MUSCLE], kept, signals.water[Tissue.MARROW])
     scale = np.float32(1 / max(*(abs(float(value)) for value in common), 1e-3))
-    water *= scale
-    fat *= scale
+    subject.put_grain((water, fat), params.grain, scale=scale)
     return water, fat
 
 
@@ -256,27 +247,33 @@ def _with_materials(
     )
 
 
-def _soft(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array, Array]:
-    """Water and fat as if there were no bone: muscle with strands of fat and small veins."""
-    water, lipids = signals.water.copy(), signals.lipid.copy()
-    for table in (water, lipids):
+def _soft_and_bone(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array, Array]:
+    """Water and fat of what is not bone, and where there is bone its share of that."""
+    tables = tuple(table.copy() for table in (signals.water, signals.lipid))
+    for table in tables:
         table[[Tissue.MARROW, Tissue.CORTEX]] = table[Tissue.MUSCLE]
-    water_image, fat_image = water[subject.scene.tissue], lipids[subject.scene.tissue]
-
-    def stranded(streaks: Array, kind: NDArray[np.uint8]) -> tuple[Array, Array]:
-        muscle = kind == Tissue.MUSCLE
-        strand = np.clip(streaks - 0.7, 0, 1) * params.streaks * muscle
-        vein = np.clip(-1.5 - streaks, 0, 1) * np.where(muscle, np.float32(1), np.float32(0.3))
-        septum = np.clip(1 - np.abs(streaks) / 0.12, 0, 1) * 0.45 * ~muscle
-        wet = water[kind]
-        wet = wet * (1 - strand) + vein * (float(signals.water[Tissue.VESSEL]) - wet)
-        return wet, lipids[kind] * (1 - vein) * (1 - septum) + strand * signals.fat
-
-    soft = subject.soft
-    wet, greasy = in_pieces(stranded, subject.streaks, subject.scene.tissue[soft])
-    water_image[soft] = wet
-    fat_image[soft] = greasy
-    return water_image, fat_image
+    tissue, soft = subject.scene.tissue.reshape(-1), subject.soft.reshape(-1)
+    images = tuple(np.empty(tissue.shape, dtype=np.float32) for _ in tables)
+    marrow, there, fibres = _bone(subject, params, signals), subject.bone_voxels, 0
+    of = (float(signals.water[Tissue.VESSEL]), signals.fat)
+    for part in pieces(len(tissue)):
+        kind, chosen = tissue[part].astype(np.intp), np.flatnonzero(soft[part])
+        streaks = subject.streaks[fibres : fibres + len(chosen)]
+        fibres += len(chosen)
+        muscle = kind[chosen] == Tissue.MUSCLE
+        first, last = np.searchsorted(there.index, (part.start, part.start + len(kind)))
+        bones = there.index[first:last] - part.start
+        values = [table.take(kind) for table in tables]
+        strands = stranded(
+            (values[0][chosen], values[1][chosen]), streaks, muscle, strength=params.streaks, of=of
+        )
+        for image, value, strand, bone in zip(images, values, strands, marrow, strict=True):
+            value[chosen] = strand
+            before = value[bones]
+            value[bones] = before + there.share[first:last] * (bone[first:last] - before)
+            image[part] = value
+    shape = subject.scene.tissue.shape
+    return images[0].reshape(shape), images[1].reshape(shape)
 
 
 def _bone(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array, Array]:
@@ -296,4 +293,4 @@ def _bone(subject: Subject, params: MrParams, signals: _Signals) -> tuple[Array,
         return water, fat
 
     parts = (there.edema, there.sclerosis, there.remnant, there.gap, there.cortex)
-    return in_pieces(layered, params.marrow.share(subject), *parts)
+    return in_pieces(layered, subject.lipid_in(params.marrow), *parts)

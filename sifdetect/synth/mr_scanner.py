@@ -183,7 +183,12 @@ def shifted(image: Array, axis: int, distance: float) -> Array:
     low = int(np.floor(distance))
     share = np.float32(distance - low)
     moved = _moved(image, axis, low)
-    return moved if share == 0 else moved * (1 - share) + _moved(image, axis, low + 1) * share
+    if share != 0:
+        moved *= 1 - share
+        further = _moved(image, axis, low + 1)
+        further *= share
+        moved += further
+    return moved
 
 
 def ghosts(moving: Array, axis: int, distance: float, strength: float) -> Array:
@@ -267,8 +272,14 @@ def noise_left(acquisition: Acquisition, spacing_mm: NDArray[np.float64]) -> flo
 
 
 def _moved(image: Array, axis: int, by: int) -> Array:
-    size = image.shape[axis]
-    return np.take(image, np.clip(np.arange(size) - by, 0, size - 1), axis=axis)
+    size, result = image.shape[axis], np.empty_like(image)
+    by = min(max(by, -size), size)
+    old, new = np.moveaxis(image, axis, 0), np.moveaxis(result, axis, 0)
+    if by >= 0:
+        new[by:], new[:by] = old[: size - by], old[:1]
+    else:
+        new[:by], new[by:] = old[-by:], old[-1:]
+    return result
 
 
 def _thrice(fine: NDArray[np.bool_], every: list[int], coarse: Array) -> list[tuple[int, int, int]]:

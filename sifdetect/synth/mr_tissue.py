@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sifdetect.synth.body import Tissue
 from sifdetect.synth.noise import Array, Points, SmoothNoise
 from sifdetect.synth.scene import Scene, cortical
+from sifdetect.synth.slab import pieces
 
 WATER = {
     Tissue.AIR: (1000, 1000, 50, 50, 0.0, 0.0),
@@ -164,6 +165,26 @@ class Subject:
     soft: NDArray[np.bool_]
     streaks: Array
 
+    def lipid_in(self, marrow: Marrow) -> Array:
+        """Share of lipid in every voxel of ``bone``, in order; kept for the next series."""
+        if marrow not in self._lipid:
+            self._lipid[marrow] = marrow.share(self)
+        return self._lipid[marrow]
+
+    def put_grain(self, images: tuple[Array, Array], grain: float, *, scale: np.float32) -> None:
+        """Multiply images, in place, by ``scale`` and by the texture with that deviation."""
+        texture, flat = self.texture.reshape(-1), [image.reshape(-1) for image in images]
+        for part in pieces(len(texture)):
+            factor = texture[part] * np.float32(grain)
+            factor += 1
+            factor *= scale
+            for image in flat:
+                image[part] *= factor
+
+    @cached_property
+    def _lipid(self) -> dict[Marrow, Array]:
+        return {}
+
     @cached_property
     def bone_voxels(self) -> BoneVoxels:
         """What is in the voxels of ``bone``."""
@@ -218,15 +239,41 @@ class Marrow:
 
     def share(self, subject: Subject) -> Array:
         """Share of lipid in every voxel of ``subject.bone``, in order."""
-        bones, inside = subject.scene.bones, subject.bone
-        lateral = np.abs(bones.lateral[inside])
-        sacral = np.isin(bones.labels[inside], (1, 2, 3, 4, 5))
+        bones, inside = subject.scene.bones, subject.bone_voxels.index
+        labels, lateral, sacrum_mm = (
+            values.reshape(-1)[inside] for values in (bones.labels, bones.lateral, bones.sacrum_mm)
+        )
+        lateral, sacral = np.abs(lateral), np.isin(labels, (1, 2, 3, 4, 5))
         alar = np.clip(lateral - 1.2, 0, 1)
         share = self.fat + self.patchy * subject.islands
         share += np.where(sacral, self.alar * alar + self.body * (1 - alar), self.other)
-        to_joint = np.where(sacral, np.abs(3 - lateral) * 18, np.abs(bones.sacrum_mm[inside]))
+        to_joint = np.where(sacral, np.abs(3 - lateral) * 18, np.abs(sacrum_mm))
         share += self.subchondral * np.exp(-to_joint / 7)
         return np.asarray(np.clip(share, 0.08, 0.97), dtype=np.float32)
+
+
+def stranded(
+    images: tuple[Array, Array],
+    streaks: Array,
+    muscle: NDArray[np.bool_],
+    *,
+    strength: float,
+    of: tuple[float, float],
+) -> tuple[Array, Array]:
+    """Water and fat with strands of fat and small veins in muscle, with veins and septa in fat.
+
+    Args:
+        images: water and fat of voxels of muscle and fat, (n,) each, as the next two.
+        streaks: the fibres there; ``muscle`` tells which of the two a voxel is.
+        strength: lipid in the strongest strands, 0-1.
+        of: signal of blood and of lipid.
+    """
+    (wet, greasy), (blood, fat) = images, of
+    strand = np.clip(streaks - 0.7, 0, 1) * strength * muscle
+    vein = np.clip(-1.5 - streaks, 0, 1) * np.where(muscle, np.float32(1), np.float32(0.3))
+    septum = np.clip(1 - np.abs(streaks) / 0.12, 0, 1) * 0.45 * ~muscle
+    water = wet * (1 - strand) + vein * (blood - wet)
+    return water, greasy * (1 - vein) * (1 - septum) + strand * fat
 
 
 def _chosen(points: Points, mask: NDArray[np.bool_]) -> Points:

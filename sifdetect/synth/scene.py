@@ -161,7 +161,7 @@ class Scene:
 
     def filled(self, image: Array, by_material: Array) -> Array:
         """An image with the materials in it; ``by_material`` (n,) has a value for each."""
-        where = np.flatnonzero(self.material_share)
+        where = self._filled_at
         if not where.size:
             return image
         result = image.copy()
@@ -169,6 +169,10 @@ class Scene:
         put = by_material[self.material.reshape(-1)[where]]
         flat[where] += share * (put - flat[where])
         return result
+
+    @cached_property
+    def _filled_at(self) -> NDArray[np.intp]:
+        return np.flatnonzero(self.material_share)
 
     @cached_property
     def bone_share(self) -> Array:
@@ -215,10 +219,11 @@ def scene_at(case: CaseParams, points: Points, voxel_mm: float) -> Scene:
     bones, material = _bones_at(case, points)
 
     def around(points: Points, bones: shape.BoneField) -> tuple[NDArray[np.uint8], Array, Array]:
+        waves = tissue.Waves.of(case.body, points)
         return (
-            tissue.evaluate(case.shape.curve, case.body, points, bones),
-            tissue.cortex_mm(case.body, points, bones),
-            tissue.disc_remnant(case.body, points, bones),
+            tissue.evaluate(case.shape.curve, case.body, points, bones, waves=waves),
+            tissue.cortex_mm(case.body, bones, waves),
+            tissue.disc_remnant(case.body, bones, waves),
         )
 
     kind, cortex_mm, remnant = in_slabs(around, points, bones)

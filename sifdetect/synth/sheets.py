@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from types import EllipsisType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sifdetect.anatomy import Side
 from sifdetect.synth.noise import Array, Points, SmoothNoise
@@ -83,47 +85,63 @@ class TransverseLimb:
 Sheet = Limb | TransverseLimb
 
 
-def distance_mm(sheet: Sheet, points: Points, bones: BoneField) -> Array:
-    """Unsigned distance to a sheet, about, mm; large on the other side."""
+Some = NDArray[np.intp] | EllipsisType
+"""Points by their flat index, or all of them in their own shape."""
+
+
+def distance_mm(sheet: Sheet, points: Points, bones: BoneField, some: Some = ...) -> Array:
+    """Unsigned distance to a sheet, about, mm; large on the other side; at some points or all."""
     if isinstance(sheet, Limb):
-        return _limb_distance(sheet, points, bones)
-    return _transverse_distance(sheet, points, bones)
+        return _limb_distance(sheet, points, bones, some)
+    return _transverse_distance(sheet, points, bones, some)
 
 
-def across_limb_mm(limb: Limb, points: Points, bones: BoneField) -> Array:
+def across_limb_mm(limb: Limb, points: Points, bones: BoneField, some: Some = ...) -> Array:
     """Signed distance to the surface that a limb's sheet is part of, about, mm; + is lateral."""
-    alar = np.interp(bones.level, [0, 1, 2, 3, 4], [20, 23, 21, 16, 11]).astype(np.float32)
-    beside = bones.lateral * _sign(limb)
+    level, lateral = _of(bones.level, some), _of(bones.lateral, some)
+    alar = np.interp(level, [0, 1, 2, 3, 4], [20, 23, 21, 16, 11]).astype(np.float32)
+    beside = lateral * _sign(limb)
     # Millimetres for each unit of ``lateral``: some 12 medially to the foramina's lateral border.
     across = _CORRIDOR_MM * (np.minimum(beside, 2) - min(limb.lateral, 2.0))
     across += alar * (np.maximum(beside, 2) - max(limb.lateral, 2.0))
-    across += LEAN.get(limb.course, 0.0) * bones.v_mm
-    return np.asarray(across + _WAVES_MM * limb.roughness.at(points))
+    across += LEAN.get(limb.course, 0.0) * _of(bones.v_mm, some)
+    return np.asarray(across + _WAVES_MM * _of(limb.roughness.at(points), some))
 
 
-def below_transverse_mm(limb: TransverseLimb, points: Points, bones: BoneField) -> Array:
+def below_transverse_mm(
+    limb: TransverseLimb, points: Points, bones: BoneField, some: Some = ...
+) -> Array:
     """Signed distance to the surface that a transverse sheet is part of, about, mm; + is caudal."""
-    return np.asarray((bones.level - limb.level) * 24.0 + _WAVES_MM * limb.roughness.at(points))
+    waves = _WAVES_MM * _of(limb.roughness.at(points), some)
+    return np.asarray((_of(bones.level, some) - limb.level) * 24.0 + waves)
+
+
+def _of(values: Array, some: Some) -> Array:
+    """The values at some points; the waves of a sheet must be known at all of a grid's points."""
+    return values if isinstance(some, EllipsisType) else values.reshape(-1)[some]
 
 
 def _sign(limb: Limb) -> float:
     return -1.0 if limb.side is Side.RIGHT else 1.0
 
 
-def _limb_distance(limb: Limb, points: Points, bones: BoneField) -> Array:
-    across = across_limb_mm(limb, points, bones)
+def _limb_distance(limb: Limb, points: Points, bones: BoneField, some: Some) -> Array:
+    across, level = across_limb_mm(limb, points, bones, some), _of(bones.level, some)
     # A limb down to S5's end goes through a sixth segment too.
     lower = limb.lower if limb.lower < 5 else np.inf
-    over = np.maximum(limb.upper - bones.level, bones.level - lower) * _LEVEL_MM
+    over = np.maximum(limb.upper - level, level - lower) * _LEVEL_MM
     squares = across**2 + np.maximum(over, 0) ** 2
     if limb.dorsal < 1:
-        squares += np.maximum(-bones.v_mm - DEPTH_MM * limb.dorsal, 0) ** 2
+        squares += np.maximum(-_of(bones.v_mm, some) - DEPTH_MM * limb.dorsal, 0) ** 2
     if limb.lateral > ALAR_BORDER:
-        squares += (np.maximum(ALAR_BORDER - bones.lateral * _sign(limb), 0) * 20.0) ** 2
+        beside = _of(bones.lateral, some) * _sign(limb)
+        squares += (np.maximum(ALAR_BORDER - beside, 0) * 20.0) ** 2
     return np.asarray(np.sqrt(squares), dtype=np.float32)
 
 
-def _transverse_distance(limb: TransverseLimb, points: Points, bones: BoneField) -> Array:
-    along = below_transverse_mm(limb, points, bones)
-    over = np.maximum(bones.lateral - limb.left, -limb.right - bones.lateral) * 15.0
+def _transverse_distance(
+    limb: TransverseLimb, points: Points, bones: BoneField, some: Some
+) -> Array:
+    along, lateral = below_transverse_mm(limb, points, bones, some), _of(bones.lateral, some)
+    over = np.maximum(lateral - limb.left, -limb.right - lateral) * 15.0
     return np.asarray(np.sqrt(along**2 + np.maximum(over, 0) ** 2), dtype=np.float32)

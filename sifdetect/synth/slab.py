@@ -50,11 +50,14 @@ def in_pieces(function: Callable[..., Value], *arrays: Any) -> Value:
         function: of each element on its own; gives an array of the arrays' length or a tuple of
             these.
     """
-    length = len(arrays[0])
-    starts = range(0, max(length, 1), PIECE_POINTS)
-    pieces = [function(*(a[k : k + PIECE_POINTS] for a in arrays)) for k in starts]
-    whole: Value = _joined(pieces)
+    parts = pieces(max(len(arrays[0]), 1))
+    whole: Value = _joined([function(*(a[part] for a in arrays)) for part in parts])
     return whole
+
+
+def pieces(length: int) -> list[slice]:
+    """Parts of a flat array of that length that stay in the cache, in order."""
+    return [slice(k, k + PIECE_POINTS) for k in range(0, length, PIECE_POINTS)]
 
 
 def _part(value: Any, slab: slice) -> Any:

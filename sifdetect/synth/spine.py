@@ -123,13 +123,17 @@ class SpineCurve:
 
     def position_mm(self, s_mm: float, v_mm: float = 0.0, x_mm: float = 0.0) -> NDArray[np.float64]:
         """(3,) pelvic-frame position of a point (x, s, v)."""
-        s, angle, position = self._line
-        bent = self.lateral.bent(*(np.array([value]) for value in (x_mm, s_mm, v_mm)))
-        x_mm, s_mm, v_mm = (float(value[0]) for value in bent)
-        a = float(np.interp(s_mm, s, angle))
-        y = float(np.interp(s_mm, s, position[:, 0])) + v_mm * np.cos(a)
-        z = float(np.interp(s_mm, s, position[:, 1])) - v_mm * np.sin(a)
-        return np.array([x_mm, y, z])
+        return np.asarray(self.positions_mm(np.array([[x_mm, s_mm, v_mm]]))[0])
+
+    def positions_mm(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 3) pelvic-frame positions of (n, 3) points (x, s, v)."""
+        line, angle, position = self._line
+        bent = self.lateral.bent(*(places[:, axis].astype(np.float64) for axis in range(3)))
+        x, s, v = (np.asarray(value, dtype=np.float64) for value in bent)
+        a = np.interp(s, line, angle)
+        y = np.interp(s, line, position[:, 0]) + v * np.cos(a)
+        z = np.interp(s, line, position[:, 1]) - v * np.sin(a)
+        return np.stack([x, y, z], axis=-1)
 
     @cached_property
     def _table(self) -> tuple[NDArray[np.float64], Array, Array]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +27,21 @@ LATTICE_MM = 3.4
 """Spacing at which muscles, vessels and nerves are evaluated; they are filled in between."""
 
 
+@dataclass(frozen=True)
+class Waves:
+    """The two textures of a body at a set of points; what is evaluated there shares them."""
+
+    coarse: Array
+    fine: Array
+
+    @staticmethod
+    def of(body: BodyParams, points: Points) -> Waves:
+        """The textures at points in the pelvic frame."""
+        return Waves(body.coarse.at(points), body.fine.at(points))
+
+
 def evaluate(
-    curve: SpineCurve, body: BodyParams, points: Points, bones: BoneField
+    curve: SpineCurve, body: BodyParams, points: Points, bones: BoneField, *, waves: Waves
 ) -> NDArray[np.uint8]:
     """Tissue values at points in the pelvic frame."""
     lattice = Lattice(points, LATTICE_MM)
@@ -34,12 +49,12 @@ def evaluate(
     place = Place.on(lattice, points, bones, wall=skin + fat_mm, curve=curve)
     skin_mm, wall = lattice.filled(skin), lattice.filled(place.wall)
     tissue = np.full(points.x.shape, Tissue.FAT, dtype=np.uint8)
-    fine = body.fine.at(points)
+    fine = waves.fine
     _subcutaneous(tissue, body, points, wall=wall, fine=fine)
     lateral = (lattice.filled(place.outside_wing) > 0) & (points.z < CREST_Z_MM * curve.scale)
     cavity = _cavity(wall, points, bones) & ~lateral
     viscera.bowel(tissue, body, points, cavity)
-    viscera.organs(tissue, body, points, bones, cavity=cavity, fine=fine)
+    viscera.organs(tissue, body, points, bones, cavity=cavity, waves=(waves.coarse, fine))
     viscera.upper_trunk(tissue, body, points, bones, wall=wall)
     _abdominal_wall(tissue, body, points, np.where(lateral, np.float32(1), wall))
     _muscles(tissue, body, lattice, place)
@@ -53,34 +68,34 @@ def evaluate(
     return tissue
 
 
-def cortex_mm(body: BodyParams, points: Points, bones: BoneField) -> Array:
+def cortex_mm(body: BodyParams, bones: BoneField, waves: Waves) -> Array:
     """Thickness of the cortex at every point, mm; 0 far outside the bones.
 
     It varies, is thinner where an ala bears no joint, and degenerate facet joints thicken it.
     """
-    coarse, fine = body.coarse.at(points), body.fine.at(points)
     near = np.flatnonzero(bones.depth_mm > -BESIDE_BONE_MM)
     coarse, fine, lateral, sacrum, s, v, side = (
         values.ravel()[near]
         for values in (
-            *(coarse, fine, np.abs(bones.lateral), bones.sacrum_mm),
-            *(bones.s_mm, bones.v_mm, np.abs(bones.x_mm)),
+            *(waves.coarse, waves.fine, bones.lateral, bones.sacrum_mm),
+            *(bones.s_mm, bones.v_mm, bones.x_mm),
         )
     )
+    lateral, side = np.abs(lateral), np.abs(side)
     varied = body.cortex_mm * np.exp(0.35 * coarse)
     varied = np.where((sacrum < 0) & (lateral > 1) & (lateral < 2.7), 0.6 * varied, varied)
     facet = (v < -14) & (s < 16) & (side > 9) & (side < 34)
-    result = np.zeros(points.x.shape, dtype=np.float32)
+    result = np.zeros(bones.depth_mm.shape, dtype=np.float32)
     result.reshape(-1)[near] = varied + facet * np.float32(body.facet_mm) * (1 + 0.4 * fine)
     return result
 
 
-def disc_remnant(body: BodyParams, points: Points, bones: BoneField) -> Array:
+def disc_remnant(body: BodyParams, bones: BoneField, waves: Waves) -> Array:
     """Share, 0–1, of what is left of the discs S1/S2, S2/S3 and S3/S4 between the bodies."""
-    result = np.zeros(points.x.shape, dtype=np.float32)
+    result = np.zeros(bones.depth_mm.shape, dtype=np.float32)
     inside = (np.abs(bones.lateral) < 0.9) & (bones.v_mm > -12) & (bones.depth_mm > 1.0)
     index = np.flatnonzero(inside)
-    wavy, level = 0.5 * body.coarse.at(points).ravel()[index], bones.level.ravel()[index]
+    wavy, level = 0.5 * waves.coarse.ravel()[index], bones.level.ravel()[index]
     left = np.zeros(len(index), dtype=np.float32)
     for bound, thickness in enumerate(body.remnant_mm, start=1):
         if thickness > 0.3:

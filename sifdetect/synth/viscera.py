@@ -21,6 +21,8 @@ ARTERIES = (
 """Common, external and internal iliac course: lateral, anterior, cranial, share of the radius."""
 ORGANS_X_MM, ORGANS_Z_MM = 65.0, 10.0
 """Bladder, uterus and rectum lie medial of this and below it, however large they are drawn."""
+WOMB_MM, FASCIA_MM = 26.0, 20.0
+"""Radius of the uterus; from the rectum's wall to the outside of its fascia."""
 
 
 def bowel(
@@ -50,17 +52,20 @@ def organs(
     bones: BoneField,
     *,
     cavity: NDArray[np.bool_],
-    fine: Array,
+    waves: tuple[Array, Array],
 ) -> None:
-    """Bladder, uterus or prostate, and the rectum in its fat and fascia."""
-    filling = body.coarse.at(points)
-    index = np.flatnonzero((np.abs(points.x) < ORGANS_X_MM) & (points.z < ORGANS_Z_MM))
+    """Bladder, uterus or prostate, and the rectum in its fat and fascia.
+
+    Args:
+        waves: coarse and fine texture of the body at the points.
+    """
+    index = _organs_index(body, points, bones)
     inside = cavity.ravel()[index]
-    x, y, z, s, v, wing, fine, filling = (
+    x, y, z, s, v, wing, filling, fine = (
         values.ravel()[index]
         for values in (
             *(points.x, points.y, points.z, bones.s_mm, bones.v_mm, bones.wing_mm),
-            *(fine, filling),
+            *waves,
         )
     )
     found = tissue.reshape(-1)[index]
@@ -68,10 +73,10 @@ def organs(
     found[(bladder < body.bladder_mm + 3) & (wing > 4)] = Tissue.MUSCLE
     found[bladder < body.bladder_mm] = Tissue.FLUID
     womb = np.sqrt(x**2 + (y - body.bladder_y_mm + 42) ** 2 + (z + 68) ** 2)
-    found[inside & (womb < 26)] = Tissue.VISCERA
+    found[inside & (womb < WOMB_MM)] = Tissue.VISCERA
     rectum = np.hypot(x + 6 * np.sin(s / 19), v - body.rectum_mm - 18)
     low = (s > 25) & (z > -150)
-    around = low & (rectum < body.rectum_mm + 20) & (bladder > body.bladder_mm + 3)
+    around = low & (rectum < body.rectum_mm + FASCIA_MM) & (bladder > body.bladder_mm + 3)
     found[around] = Tissue.FAT
     found[around & (np.abs(fine) < 0.2)] = Tissue.SEPTUM
     found[around & (rectum > body.rectum_mm + 19)] = Tissue.SEPTUM
@@ -80,6 +85,22 @@ def organs(
     found[inner] = Tissue.STOOL if body.stool > 0.3 else Tissue.VISCERA
     found[inner & (filling > 1.0 - 2 * body.gas)] = Tissue.GAS
     tissue.reshape(-1)[index] = found
+
+
+def _organs_index(body: BodyParams, points: Points, bones: BoneField) -> NDArray[np.intp]:
+    """Flat index of the points of the boxes about bladder, uterus and rectum with its fascia."""
+    side, spare = np.abs(points.x), 0.1
+    if side.size == 0 or float(side.min()) >= ORGANS_X_MM:
+        return np.empty(0, dtype=np.intp)
+    bladder, forward = body.bladder_mm + 3 + spare, points.y - np.float32(body.bladder_y_mm)
+    boxes = (np.abs(forward) < bladder) & (np.abs(points.z + 72) < bladder)
+    boxes |= (np.abs(forward + 42) < WOMB_MM + spare) & (np.abs(points.z + 68) < WOMB_MM + spare)
+    # All round the rectum: from the fascia behind it to the one in front.
+    reach = body.rectum_mm + FASCIA_MM + spare
+    fascia = np.abs(bones.v_mm - np.float32(body.rectum_mm + 18)) < reach
+    boxes |= fascia & (bones.s_mm > 25) & (side < reach + 6)
+    boxes &= (side < ORGANS_X_MM) & (points.z < ORGANS_Z_MM)
+    return np.flatnonzero(boxes)
 
 
 def upper_trunk(
@@ -94,7 +115,7 @@ def upper_trunk(
     height = body.organ_height_mm
     if points.z.size == 0 or float(points.z.max()) < height - 125:
         return
-    index = np.flatnonzero(points.z >= height - 125)
+    index = np.flatnonzero((points.z >= height - 125) & (wall < -4.9))
     x, y, z, v, wall = (
         values.ravel()[index] for values in (points.x, points.y, points.z, bones.v_mm, wall)
     )
