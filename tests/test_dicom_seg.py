@@ -87,6 +87,16 @@ def test_the_right_finding_lies_to_the_right_and_is_labelled_so() -> None:
     assert modifier[0].CodeMeaning == "Right"
 
 
+def test_each_segmentation_is_listed_under_the_name_of_its_series() -> None:
+    """A study has one for each analysed series, and a viewer's list shows the first words alone."""
+    case = bilateral(about=replace(PATIENT, series_description="t2_tirm_cor_obl"))
+    assert _encoded(case).SeriesDescription == "SIF on t2_tirm_cor_obl, segmentation (research)"
+    named = bilateral(about=replace(PATIENT, series_description="x" * 64))
+    assert len(_encoded(named).SeriesDescription) == 64
+    assert _encoded(named).SeriesDescription.endswith("x, segmentation (research)")
+    assert _encoded(bilateral()).SeriesDescription == "SIF-like findings, segmentation (research)"
+
+
 def test_segments_have_their_own_colours_and_say_who_made_them() -> None:
     """Viewers show the recommended colour; the algorithm carries its version and checksums."""
     first, second = _encoded(bilateral()).SegmentSequence

@@ -31,6 +31,7 @@ from sifdetect.dicom.outline import marked_box, numbers_in, shown
 from sifdetect.dicom.provenance import (
     MANUFACTURER,
     STATEMENT,
+    described,
     finish,
     header_of,
     moment_of,
@@ -121,7 +122,7 @@ def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSerie
         content_description=STATEMENT[:64],
         specific_character_set=None,
     )
-    result.SeriesDescription = "SIF-like findings, segmentation (research)"
+    result.SeriesDescription = described("segmentation", header)
     _name_dimensions(result)
     moment = moment_of(series.datasets)
     finish(result, header, algorithm=findings.algorithm, moment=moment)
