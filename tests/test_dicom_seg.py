@@ -20,7 +20,7 @@ from sifdetect.findings import Algorithm
 from sifdetect.study import SeriesLabels
 from sifdetect.volume import Floats, LabelMap
 from tests.builders import mr_series, read_one
-from tests.result_cases import PATIENT, Case, bilateral
+from tests.result_cases import ODD, PATIENT, Case, bilateral
 from tests.validators import object_complaints
 
 CASES = {
@@ -28,6 +28,8 @@ CASES = {
     "classic CT": lambda: bilateral(Modality.CT),
     "Enhanced MR": lambda: bilateral(Modality.MR, enhanced=True),
     "Enhanced CT": lambda: bilateral(Modality.CT, enhanced=True),
+    "odd MR": lambda: bilateral(Modality.MR, shape=ODD),
+    "odd Enhanced CT": lambda: bilateral(Modality.CT, shape=ODD, enhanced=True),
 }
 NAMES = {
     "Müller^Änne": "ISO_IR 100",
@@ -75,6 +77,26 @@ def test_each_segment_lies_where_its_finding_lies(kind: str) -> None:
         expected = case.labels[0].findings.centroid_lps_mm(number)
         assert expected is not None
         assert_allclose(_centre_lps_mm(dataset, number), expected, atol=0.1)
+
+
+def test_frames_that_are_no_whole_number_of_bytes_are_stored_in_bytes() -> None:
+    """Viewers cut files at bytes; a marked voxel is marked wholly, and the voxels are the same."""
+    case = bilateral(shape=ODD)
+    binary, odd = _encoded(bilateral()), _encoded(case)
+    assert (binary.SegmentationType, binary.BitsAllocated) == ("BINARY", 1)
+    assert (odd.SegmentationType, odd.BitsAllocated) == ("FRACTIONAL", 8)
+    assert odd.SegmentationFractionalType == "OCCUPANCY"
+    assert set(np.unique(odd.pixel_array)) == {0, odd.MaximumFractionalValue}
+    for number in (1, 2):
+        marked = int((case.labels[0].findings.values == number).sum())
+        frames = [
+            plane
+            for plane, item in zip(
+                odd.pixel_array, odd.PerFrameFunctionalGroupsSequence, strict=True
+            )
+            if item.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
+        ]
+        assert np.count_nonzero(frames) == marked > 0
 
 
 def test_the_right_finding_lies_to_the_right_and_is_labelled_so() -> None:

@@ -21,7 +21,7 @@ from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.findings import Presence
 from sifdetect.study import Analysis
 from tests import validators
-from tests.result_cases import PATIENT, Case, bilateral, without_finding
+from tests.result_cases import ODD, PATIENT, Case, bilateral, without_finding
 from tests.result_objects import (
     images_of,
     indeterminate,
@@ -42,6 +42,7 @@ STUDIES: dict[str, Callable[[], Case]] = {
     "MR": lambda: bilateral(Modality.MR),
     "Enhanced-CT": lambda: bilateral(Modality.CT, enhanced=True),
     "Enhanced-MR": lambda: bilateral(Modality.MR, enhanced=True),
+    "odd": lambda: bilateral(Modality.MR, shape=ODD),
     "one": lambda: with_findings(1, Modality.CT),
     "six": lambda: with_findings(6),
     "none": lambda: without_finding(Presence.ABSENT),
