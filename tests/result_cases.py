@@ -45,6 +45,8 @@ from sifdetect.volume import Grid, LabelMap, Volume
 from tests.builders import multiframe
 
 SHAPE = (14, 60, 52)
+ODD = (14, 61, 53)
+"""A shape whose frames of single bits are no whole number of bytes."""
 SPACING_MM = (5.0, 2.0, 2.4)
 PATIENT = SeriesHeader(
     seed="results",
@@ -79,16 +81,17 @@ def bilateral(
     about: SeriesHeader = PATIENT,
     enhanced: bool = False,
     spacing_mm: tuple[float, float, float] = SPACING_MM,
+    shape: tuple[int, int, int] = SHAPE,
 ) -> Case:
     """A study with a fracture in each ala, as the reader hands it over."""
-    grid = oblique_grid(spacing_mm)
+    grid = oblique_grid(spacing_mm, shape)
     weighting = MrWeighting.STIR if modality is Modality.MR else None
     anatomy, lesions, marked = _labels(grid)
     volume = Volume(_intensities(anatomy, lesions, modality), grid, modality, weighting)
     datasets = series_datasets(volume, about)
-    numbers = (1,) * SHAPE[0]
+    numbers = (1,) * shape[0]
     if enhanced:
-        datasets, numbers = [multiframe(datasets)], tuple(range(SHAPE[0], 0, -1))
+        datasets, numbers = [multiframe(datasets)], tuple(range(shape[0], 0, -1))
     for dataset in datasets:
         del dataset.PixelData
     series = _source_series(modality, about)
@@ -125,7 +128,9 @@ def without_finding(
     return replace(case, findings=findings, labels=labels)
 
 
-def oblique_grid(spacing_mm: tuple[float, float, float] = SPACING_MM) -> Grid:
+def oblique_grid(
+    spacing_mm: tuple[float, float, float] = SPACING_MM, shape: tuple[int, int, int] = SHAPE
+) -> Grid:
     """A stack of tilted axial slices: array axes are slice, row, column."""
     tilt = np.deg2rad(18.0)
     turn = np.deg2rad(7.0)
@@ -134,9 +139,9 @@ def oblique_grid(spacing_mm: tuple[float, float, float] = SPACING_MM) -> Grid:
     normal = np.cross(column, row)
     affine = np.eye(4)
     affine[:3, :3] = np.stack([normal, row, column], axis=1) * spacing_mm
-    middle = (np.array(SHAPE) - 1) / 2
+    middle = (np.array(shape) - 1) / 2
     affine[:3, 3] = CENTRE_LPS_MM - affine[:3, :3] @ middle
-    return Grid(SHAPE, affine)
+    return Grid(shape, affine)
 
 
 def _labels(grid: Grid) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:

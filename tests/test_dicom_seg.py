@@ -20,7 +20,7 @@ from sifdetect.findings import Algorithm
 from sifdetect.study import SeriesLabels
 from sifdetect.volume import Floats, LabelMap
 from tests.builders import mr_series, read_one
-from tests.result_cases import PATIENT, Case, bilateral
+from tests.result_cases import ODD, PATIENT, Case, bilateral
 from tests.validators import object_complaints
 
 CASES = {
@@ -28,6 +28,8 @@ CASES = {
     "classic CT": lambda: bilateral(Modality.CT),
     "Enhanced MR": lambda: bilateral(Modality.MR, enhanced=True),
     "Enhanced CT": lambda: bilateral(Modality.CT, enhanced=True),
+    "odd MR": lambda: bilateral(Modality.MR, shape=ODD),
+    "odd Enhanced CT": lambda: bilateral(Modality.CT, shape=ODD, enhanced=True),
 }
 NAMES = {
     "Müller^Änne": "ISO_IR 100",
@@ -77,6 +79,26 @@ def test_each_segment_lies_where_its_finding_lies(kind: str) -> None:
         assert_allclose(_centre_lps_mm(dataset, number), expected, atol=0.1)
 
 
+def test_frames_that_are_no_whole_number_of_bytes_are_stored_in_bytes() -> None:
+    """Viewers cut files at bytes; a marked voxel is marked wholly, and the voxels are the same."""
+    case = bilateral(shape=ODD)
+    binary, odd = _encoded(bilateral()), _encoded(case)
+    assert (binary.SegmentationType, binary.BitsAllocated) == ("BINARY", 1)
+    assert (odd.SegmentationType, odd.BitsAllocated) == ("FRACTIONAL", 8)
+    assert odd.SegmentationFractionalType == "OCCUPANCY"
+    assert set(np.unique(odd.pixel_array)) == {0, odd.MaximumFractionalValue}
+    for number in (1, 2):
+        marked = int((case.labels[0].findings.values == number).sum())
+        frames = [
+            plane
+            for plane, item in zip(
+                odd.pixel_array, odd.PerFrameFunctionalGroupsSequence, strict=True
+            )
+            if item.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
+        ]
+        assert np.count_nonzero(frames) == marked > 0
+
+
 def test_the_right_finding_lies_to_the_right_and_is_labelled_so() -> None:
     """In LPS the patient's right is the lower x."""
     dataset = _encoded(bilateral())
@@ -85,6 +107,16 @@ def test_the_right_finding_lies_to_the_right_and_is_labelled_so() -> None:
     assert _centre_lps_mm(dataset, 1)[0] < _centre_lps_mm(dataset, 2)[0]
     modifier = dataset.SegmentSequence[0].AnatomicRegionSequence[0].AnatomicRegionModifierSequence
     assert modifier[0].CodeMeaning == "Right"
+
+
+def test_each_segmentation_is_listed_under_the_name_of_its_series() -> None:
+    """A study has one for each analysed series, and a viewer's list shows the first words alone."""
+    case = bilateral(about=replace(PATIENT, series_description="t2_tirm_cor_obl"))
+    assert _encoded(case).SeriesDescription == "SIF on t2_tirm_cor_obl, segmentation (research)"
+    named = bilateral(about=replace(PATIENT, series_description="x" * 64))
+    assert len(_encoded(named).SeriesDescription) == 64
+    assert _encoded(named).SeriesDescription.endswith("x, segmentation (research)")
+    assert _encoded(bilateral()).SeriesDescription == "SIF-like findings, segmentation (research)"
 
 
 def test_segments_have_their_own_colours_and_say_who_made_them() -> None:

@@ -32,6 +32,7 @@ from sifdetect.dicom.outline import (
 from sifdetect.dicom.provenance import (
     MANUFACTURER,
     STATEMENT,
+    described,
     finish,
     header_of,
     moment_of,
@@ -86,7 +87,7 @@ def encode_gsps(findings: StudyFindings, labels: SeriesLabels, series: DicomSeri
         graphic_annotations=annotations,
         concept_name=None,
     )
-    result.SeriesDescription = "SIF-like findings, outlines (research)"
+    result.SeriesDescription = described("outlines", headers[0])
     result.BodyPartExamined = "SSPINE"
     moment = moment_of(series.datasets)
     finish(result, headers[0], algorithm=findings.algorithm, moment=moment)

@@ -164,6 +164,19 @@ _SPELLED = str.maketrans(
 )
 
 
+def described(what: str, header: Dataset) -> str:
+    """Series Description (0008,103E, at most 64 characters) of a result of one series.
+
+    It begins with the name of that series: viewers list results in a narrow column, and a study has
+    as many segmentations as analysed series. The name is the source's, in its own character set.
+    """
+    name = str(header.get("SeriesDescription") or "").strip()
+    if not name:
+        return f"SIF-like findings, {what} (research)"
+    tail = f", {what} (research)"
+    return f"SIF on {name[: 64 - len('SIF on ' + tail)]}{tail}"
+
+
 def serial_number(algorithm: Algorithm) -> str:
     """Device Serial Number (0018,1000): changes with the version and with any bundle's weights."""
     return result_uid("serial", *algorithm_parts(algorithm)).removeprefix("2.25.")[:16]

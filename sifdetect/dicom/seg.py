@@ -1,7 +1,8 @@
-"""Segmentation Storage (BINARY): one overlapping segment for each fracture-like finding.
+"""Segmentation Storage: one segment for each fracture-like finding.
 
-BINARY because viewers show it in its own colours; label map and fractional segmentations they show
-wrongly or not at all.
+BINARY because viewers show it in its own colours, and small. Where a frame is no whole number of
+bytes, FRACTIONAL with nothing but none and all: frames of single bits then begin within a byte, and
+the most used open viewer draws them centimetres off (docs/decisions/0026).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from highdicom.color import CIELabColor
 from highdicom.seg import (
     SegmentAlgorithmTypeValues,
     Segmentation,
+    SegmentationFractionalTypeValues,
     SegmentationTypeValues,
     SegmentDescription,
 )
@@ -31,6 +33,7 @@ from sifdetect.dicom.outline import marked_box, numbers_in, shown
 from sifdetect.dicom.provenance import (
     MANUFACTURER,
     STATEMENT,
+    described,
     finish,
     header_of,
     moment_of,
@@ -44,6 +47,8 @@ from sifdetect.findings import Algorithm, Fracture, StudyFindings
 from sifdetect.study import SeriesLabels
 
 SERIES_NUMBER = 9801
+_ALL = 255
+"""Maximum Fractional Value (0062,000E): a voxel that is marked, in a FRACTIONAL segmentation."""
 COLORS_RGB = (
     (255, 96, 64),
     (64, 200, 255),
@@ -82,7 +87,7 @@ def seg_reference(findings: StudyFindings, series: DicomSeries) -> Dataset:
 
 
 def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSeries) -> Dataset:
-    """The findings of one series as a BINARY segmentation on that series' own grid.
+    """The findings of one series as a segmentation on that series' own grid.
 
     Args:
         findings: of the study; finding ``n`` is ``findings.fractures[n - 1]``.
@@ -103,7 +108,9 @@ def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSerie
     result = Segmentation(
         source_images=[nameless(header), *sources[1:]],
         pixel_array=pixels,
-        segmentation_type=SegmentationTypeValues.BINARY,
+        segmentation_type=_kind(pixels[0].size),
+        fractional_type=SegmentationFractionalTypeValues.OCCUPANCY,
+        max_fractional_value=_ALL,
         segment_descriptions=[
             _segment(place, number, findings, header)
             for place, number in enumerate(numbers, start=1)
@@ -121,11 +128,16 @@ def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSerie
         content_description=STATEMENT[:64],
         specific_character_set=None,
     )
-    result.SeriesDescription = "SIF-like findings, segmentation (research)"
+    result.SeriesDescription = described("segmentation", header)
     _name_dimensions(result)
     moment = moment_of(series.datasets)
     finish(result, header, algorithm=findings.algorithm, moment=moment)
     return carry(result, findings)
+
+
+def _kind(pixels_a_frame: int) -> SegmentationTypeValues:
+    whole_bytes = pixels_a_frame % 8 == 0
+    return SegmentationTypeValues.BINARY if whole_bytes else SegmentationTypeValues.FRACTIONAL
 
 
 def _name_dimensions(result: Dataset) -> None:

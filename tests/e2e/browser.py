@@ -46,7 +46,16 @@ _SHOWN = """() => {
     })),
   };
 }"""
-
+_TOUCH = """() => {
+  const viewport = cornerstone.getEnabledElements()[0].viewport;
+  viewport.setCamera(viewport.getCamera());
+}"""
+_TO_WORLD = """points => {
+  const viewport = cornerstone.getEnabledElements()[0].viewport;
+  const canvas = viewport.canvas ?? viewport.getCanvas();
+  const scale = canvas.clientWidth / canvas.width;  // its own pixels to those of the page
+  return points.map(([x, y]) => Array.from(viewport.canvasToWorld([x * scale, y * scale])));
+}"""
 _CANVAS = "canvas => canvas.toDataURL('image/png')"
 
 
@@ -152,9 +161,22 @@ class Viewing:
         return found
 
     def orientation(self) -> str:
-        """Letter of the patient's side at the left edge, as "R"; empty where none is drawn."""
-        marker = self._page.locator(".left-mid")
-        return marker.first.inner_text().strip() if marker.count() else ""
+        """Letters of the patient's side at the left edge, as "R".
+
+        The viewer draws them only after the camera has moved since the viewport was made
+        (``cameraModifiedTime === 0`` in its ``ViewportOrientationMarkers``), and an object over an
+        image may make the viewport anew after the last move. A reader moves it sooner or later;
+        here it is set to where it is.
+        """
+        self._page.evaluate(_TOUCH)
+        marker = self._page.locator(".left-mid").first
+        marker.wait_for()
+        return marker.inner_text().strip()
+
+    def places_lps_mm(self, points_px: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+        """(n, 3) LPS millimetres of points (x, y) of ``pixels`` in the first viewport."""
+        points = [[float(x), float(y)] for x, y in points_px]
+        return np.asarray(self._page.evaluate(_TO_WORLD, points), dtype=np.float64)
 
     def keep(self, name: str) -> None:
         """Write the page as a picture below ``out/viewer``."""

@@ -1,14 +1,26 @@
-"""The demonstration does what ``make demo`` promises."""
+"""The demonstration does what ``make demo`` promises, and its answer is seen in a real viewer."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import ArrayLike
+from pydicom import dcmread
 
-from tests.conftest import ROOT
+from sifdetect.anatomy import Side
+from sifdetect.dicom.seg import color_of
+from sifdetect.findings import StudyFindings, from_json
+from tests.conftest import ROOT, needed
+from tests.e2e.browser import Chromium, Viewing, mask_of
+from tests.e2e.ohif import BUILD, Ohif
+from tests.e2e.orthanc import Orthanc
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -44,3 +56,78 @@ def test_what_was_started_is_stopped(shown: tuple[str, Path]) -> None:
     """The node said that it stopped."""
     _, out = shown
     assert '"event": "stopped"' in (out / "node.log").read_text()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The demonstration's study with its results in OHIF, and the truth about it."""
+
+    viewing: Viewing
+    truth: StudyFindings
+    out: Path
+
+    def off_mm(self, place_lps_mm: ArrayLike, side: Side) -> float:
+        """How far a place lies from the true fracture of that side, along right to left."""
+        (there,) = (one.centroid_lps_mm for one in self.truth.fractures if one.side is side)
+        return abs(float(np.asarray(place_lps_mm)[0]) - there[0])
+
+
+@pytest.fixture(scope="module")
+def opened(
+    shown: tuple[str, Path], tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Opened]:
+    """What was sent and what came back, in a PACS, opened in a browser."""
+    build = needed(BUILD / "index.html", "OHIF's build is not here: make viewer").parent
+    _, out = shown
+    truth = from_json(json.loads((out / "truth.json").read_text(encoding="utf-8")))
+    folder = tmp_path_factory.mktemp("opened")
+    with (
+        Orthanc(tool("Orthanc"), folder / "orthanc", {}) as pacs,
+        Ohif(build, pacs.http_port) as ohif,
+        Chromium(tool("chromium")) as chromium,
+    ):
+        for path in (*sorted((out / "study").rglob("*.dcm")), *(out / "results").glob("*.dcm")):
+            pacs.upload(path.read_bytes())
+        yield Opened(chromium.open(ohif.url(truth.study_instance_uid)), truth, out)
+
+
+def test_what_the_networks_found_shows_over_the_true_fracture(opened: Opened) -> None:
+    """The first finding's colour on the CT lies on its side of the patient, where the truth is."""
+    viewing = opened.viewing
+    segmentations = map(dcmread, sorted((opened.out / "results").glob("seg-*.dcm")))
+    name, label = next(
+        (one.SeriesDescription, one.SegmentSequence[0].SegmentLabel)
+        for one in segmentations
+        if "PELVIS" in one.SeriesDescription
+    )
+    viewing.show("PELVIS")
+    assert mask_of(viewing.pixels(), color_of(1)).sum() == 0
+    viewing.show(name, until="SEG")
+    viewing.keep("demo-seg")
+    colored = mask_of(viewing.pixels(), color_of(1))
+    assert colored.sum() > 100
+    row, column = (float(places.mean()) for places in np.nonzero(colored))
+    (place,) = viewing.places_lps_mm([(column, row)])
+    side = Side.RIGHT if "right" in label else Side.LEFT
+    assert opened.off_mm(place, side) < 15.0
+    assert viewing.orientation() == "R"
+
+
+def test_the_contours_of_the_report_lie_on_the_true_fractures(opened: Opened) -> None:
+    """One on each side, where the truth has a fracture of that side."""
+    viewing = opened.viewing
+    viewing.show("report", until="SIF-1")
+    viewing.keep("demo-sr")
+    middles = [np.mean(one["points_lps_mm"], axis=0) for one in viewing.state()["contours"]]
+    assert opened.off_mm(min(middles, key=lambda one: float(one[0])), Side.RIGHT) < 15.0
+    assert opened.off_mm(max(middles, key=lambda one: float(one[0])), Side.LEFT) < 15.0
+    assert "SIF-1 " in viewing.text()
+
+
+def test_the_summary_of_the_demonstration_shows(opened: Opened) -> None:
+    """The page is there with the colours of both sides, and no script has failed."""
+    opened.viewing.show("SIF summary")
+    opened.viewing.keep("demo-summary")
+    picture = opened.viewing.pixels()
+    assert min(mask_of(picture, color_of(number)).sum() for number in (1, 2)) > 300
+    assert opened.viewing.errors == []
