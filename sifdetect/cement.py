@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, LesionBit, SacralLevel, Side
-from sifdetect.components import Points, Sacrum, joined, lesion
+from sifdetect.components import HALF, Points, Sacrum, lesion
 from sifdetect.measurements import SIDES
 from sifdetect.mimics import MIN_CEMENT_MM3
 from sifdetect.sacroplasty import Cement, CementSide
-from sifdetect.sides import HALF
+from sifdetect.voxels import joined
 
 EDGE_VOXELS = 1.5
 """Cement this close to the bone is the bone's: a voxel of the edge is part bone, part not."""
