@@ -53,9 +53,9 @@ class Points:
     def __len__(self) -> int:
         return len(self.index)
 
-    def only(self, chosen: Mask) -> Points:
-        """The points where ``chosen`` (n,) is True."""
-        kept = np.flatnonzero(chosen)
+    def only(self, chosen: Mask | NDArray[np.int64]) -> Points:
+        """The points where ``chosen`` (n,) is True, or those of the numbers ``chosen`` (m,)."""
+        kept = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
         return Points(
             self.index.take(kept, axis=0),
             self.frame_mm.take(kept, axis=0),
@@ -136,15 +136,19 @@ class Sacrum:
         return cKDTree(self.frame_mm(self.surface_index))
 
     @cached_property
+    def bone(self) -> Points:
+        """All of it."""
+        return self.points(self.mask)
+
+    @cached_property
     def bodies(self) -> Points:
         """The bone of the bodies."""
-        return self.points(self.segmentation.anatomy.values == AnatomyLabel.SACRAL_BODY)
+        return self.bone.of(AnatomyLabel.SACRAL_BODY)
 
     @cached_property
     def halves(self) -> dict[Side, Points]:
         """The bone of ala and foraminal corridor of each side."""
-        values = self.segmentation.anatomy.values
-        return {side: self.points(np.isin(values, labels)) for side, labels in HALF.items()}
+        return {side: self.bone.of(*labels) for side, labels in HALF.items()}
 
     @cached_property
     def canal_mm(self) -> Floats:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import Side
 from sifdetect.components import HALF, Points, Sacrum
-from sifdetect.gaps import touching
+from sifdetect.gaps import median_mm, touching
 from sifdetect.measurements import Course
 from sifdetect.volume import Floats
 
@@ -54,7 +53,7 @@ def course_of(sacrum: Sacrum, line: Points, side: Side) -> Course:
         lean_deg=_lean_deg(rows, ala, side),
         depth_mm=float(np.nanpercentile(front, 90)) if np.isfinite(front).any() else None,
         anterior_contact_mm=_height_mm(ala.frame_mm[front <= sacrum.voxel_mm], sacrum.voxel_mm),
-        joint_depth_mm=_median_gap(ala.frame_mm, face),
+        joint_depth_mm=median_mm(ala.frame_mm, face),
     )
 
 
@@ -138,12 +137,6 @@ def _lean_deg(rows: _Rows, line: Points, side: Side) -> float | None:
 
 def _area_mm2(line_mm: Floats, wall_mm: Floats, voxel_mm: float) -> float:
     return float(touching(line_mm, wall_mm, voxel_mm).sum()) * voxel_mm**2
-
-
-def _median_gap(line_mm: Floats, face_mm: Floats) -> float | None:
-    if len(line_mm) == 0 or len(face_mm) == 0:
-        return None
-    return float(np.median(cKDTree(face_mm).query(line_mm)[0]))
 
 
 def _height_mm(frame_mm: Floats, voxel_mm: float) -> float:

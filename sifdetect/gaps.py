@@ -16,7 +16,8 @@ ADJACENT_VOXELS = 1.5
 """Voxels with a common face or edge touch: their centres are at most 1.41 voxels apart."""
 
 _BLOCK_MM = 4.0
-_HALF_DIAGONAL_MM = _BLOCK_MM * 3**0.5 / 2
+_SMALL_MM = 2.0
+_HALF_DIAGONAL = 3**0.5 / 2
 ROUNDING_MM = 1e-6
 """A distance of voxels that equals a reach is within it, wherever rounding puts it."""
 
@@ -60,6 +61,26 @@ def least_mm(from_mm: Floats, to_mm: Floats) -> float | None:
     return float(tree.query(near, distance_upper_bound=bound)[0].min())
 
 
+def median_mm(from_mm: Floats, to_mm: Floats) -> float | None:
+    """Median distance of points (n, 3) to the nearest of others (m, 3), mm; None if empty.
+
+    The middles of blocks bound the distance of each point, and so the median.
+    """
+    if len(from_mm) == 0 or len(to_mm) == 0:
+        return None
+    tree = _tree(to_mm)
+    middle, of = _blocks(from_mm, _SMALL_MM)
+    off = _SMALL_MM * _HALF_DIAGONAL
+    about = tree.query(middle)[0][of]
+    low, high = (len(about) - 1) // 2, len(about) // 2
+    least = np.partition(about, low)[low] - 2 * off
+    most = np.partition(about, high)[high] + 2 * off
+    asked = (about >= least - ROUNDING_MM) & (about <= most + ROUNDING_MM)
+    nearer = int((about < least - ROUNDING_MM).sum())
+    found = np.sort(tree.query(from_mm[asked])[0])
+    return float((found[low - nearer] + found[high - nearer]) / 2)
+
+
 def gap_mm(from_mm: Floats, to_mm: Floats, voxel_mm: float) -> float | None:
     """Smallest gap between two sets of voxels (n, 3), (m, 3); 0 where they touch; None if empty.
 
@@ -98,15 +119,20 @@ def _by_block(
     tree: cKDTree, points_mm: Floats, reach_mm: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Numbers of the points that lie in blocks wholly within reach, and in those partly so."""
-    low = points_mm.min(axis=0)
-    block = ((points_mm - low) / _BLOCK_MM).astype(np.int64)
-    count = block.max(axis=0) + 1
-    number = (block[:, 0] * count[1] + block[:, 1]) * count[2] + block[:, 2]
-    used, of = np.unique(number, return_inverse=True)
-    corner = np.stack(np.unravel_index(used, tuple(count.tolist())), axis=1)
-    middle = low + (corner + 0.5) * _BLOCK_MM
-    far = reach_mm + _HALF_DIAGONAL_MM + 2 * ROUNDING_MM
+    middle, of = _blocks(points_mm, _BLOCK_MM)
+    off = _BLOCK_MM * _HALF_DIAGONAL
+    far = reach_mm + off + 2 * ROUNDING_MM
     nearest = tree.query(middle, distance_upper_bound=far)[0]
-    sure = nearest <= reach_mm - _HALF_DIAGONAL_MM
+    sure = nearest <= reach_mm - off
     perhaps = ~sure & np.isfinite(nearest)
     return np.flatnonzero(sure[of]), np.flatnonzero(perhaps[of])
+
+
+def _blocks(points_mm: Floats, edge_mm: float) -> tuple[Floats, NDArray[np.int64]]:
+    """(b, 3) middles of the blocks that hold points (n, 3), and (n,) the number of each one's."""
+    low = np.array([place.min() for place in points_mm.T])
+    block = ((points_mm - low) / edge_mm).astype(np.int64)
+    count = tuple(int(number.max()) + 1 for number in block.T)
+    used, of = np.unique(np.ravel_multi_index(tuple(block.T), count), return_inverse=True)
+    corner = np.stack(np.unravel_index(used, count), axis=1)
+    return low + (corner + 0.5) * edge_mm, of

@@ -46,8 +46,8 @@ def limb_shift_mm(sacrum: Sacrum, line: Points, side: Side) -> float | None:
 
 def _beside(sacrum: Sacrum, line: Points, bone: Points) -> tuple[Points, Floats]:
     """The bone beside a line, level with the voxel of it that is nearest, and (n, 3) mm from it."""
-    low = line.frame_mm.min(axis=0) - BESIDE_MM[1]
-    high = line.frame_mm.max(axis=0) + BESIDE_MM[1]
+    margin = np.array([BESIDE_MM[1], BESIDE_MM[1], sacrum.voxel_mm])
+    low, high = line.frame_mm.min(axis=0) - margin, line.frame_mm.max(axis=0) + margin
     place = zip(bone.frame_mm.T, low, high, strict=True)
     bone = bone.only(np.logical_and.reduce([(one >= a) & (one <= b) for one, a, b in place]))
     if len(bone) == 0:
