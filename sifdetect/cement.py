@@ -67,8 +67,11 @@ def _of_the_sacrum(sacrum: Sacrum) -> Points | None:
 
 
 def _by_foramen(sacrum: Sacrum, points: Points) -> dict[SacralLevel, float]:
-    """Volume by level; the S1 foramen lies between S1 and S2, around 1 on the level scale."""
-    nearest = np.clip(np.rint(points.level), 1, 4).astype(int)
+    """Volume by level; the S1 foramen lies between S1 and S2, around 1 on the level scale.
+
+    In a sacrum of six segments there is one below S5, around 5; it is not the fourth.
+    """
+    nearest = np.clip(np.rint(points.level), 1, 5).astype(int)
     return {
         SacralLevel(level): sacrum.volume_mm3(nearest == level)
         for level in np.unique(nearest).tolist()

@@ -52,8 +52,8 @@ def test_a_distance_that_equals_the_reach_is_within_it() -> None:
 def test_touching_sets_have_no_gap_and_empty_ones_no_distance() -> None:
     """A common edge is 1.41 voxels; two voxels apart leave one voxel free."""
     one = np.array([[0.0, 0.0, 0.0]])
-    assert gap_mm(one, one + (1.5, 1.5, 0.0), 1.5) == 0.0
-    assert gap_mm(one, one + (3.0, 0.0, 0.0), 1.5) == pytest.approx(1.5)
+    assert gap_mm(one, np.add(one, (1.5, 1.5, 0.0)), 1.5) == 0.0
+    assert gap_mm(one, np.add(one, (3.0, 0.0, 0.0)), 1.5) == pytest.approx(1.5)
     assert gap_mm(one, NOTHING, 1.5) is None
     assert median_mm(NOTHING, one) is None
     assert not closer(one, NOTHING, 9.0).any()

@@ -57,7 +57,8 @@ def test_components_are_joined_across_gaps_as_the_distance_map_joins_them(gap_mm
 
 def test_the_nearest_voxel_is_none_farther_than_any_other() -> None:
     """In millimetres, on voxels that are no cubes."""
-    some, others = indices(speckled(0.02, seed=1)), indices(speckled(0.01, seed=2)) + (30, -4, 2)
+    some = indices(speckled(0.02, seed=1))
+    others = np.add(indices(speckled(0.01, seed=2)), (30, -4, 2))
     away = np.linalg.norm((some[:, None] - others) * SPACING_MM, axis=2)
     found = np.linalg.norm((some - nearest(some, others, SPACING_MM)) * SPACING_MM, axis=1)
     assert found == pytest.approx(away.min(axis=1))
