@@ -104,7 +104,7 @@ def _tree(points_mm: Floats) -> cKDTree:
 
 def _reached(tree: cKDTree, points_mm: Floats, reach_mm: float) -> NDArray[np.bool_]:
     nearest = tree.query(points_mm, distance_upper_bound=reach_mm + ROUNDING_MM)[0]
-    return np.isfinite(nearest)
+    return np.asarray(np.isfinite(nearest))
 
 
 def _in_box(points_mm: Floats, around_mm: Floats, margin_mm: float) -> NDArray[np.bool_]:

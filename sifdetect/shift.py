@@ -9,7 +9,7 @@ import numpy as np
 from sifdetect.anatomy import Side
 from sifdetect.components import Points, Sacrum
 from sifdetect.volume import Floats
-from sifdetect.voxels import nearest
+from sifdetect.voxels import Mask, nearest
 
 BESIDE_MM = (2.5, 11.0)
 """Bone at this distance from the line tells how its two sides lie to each other."""
@@ -61,7 +61,7 @@ def _beside(sacrum: Sacrum, line: Points, bone: Points) -> tuple[Points, Floats]
     return bone.only(beside), across[beside]
 
 
-def _jump_mm(bone: Points, lateral: Floats) -> float | None:
+def _jump_mm(bone: Points, lateral: Mask) -> float | None:
     x, y, z = ((bone.frame_mm - bone.frame_mm.mean(axis=0)) / 10).T
     terms = np.stack([np.ones_like(x), x, y, z, y * z, x * z, z * z, lateral], axis=1)
     fit = np.linalg.lstsq(terms, bone.level.astype(np.float64), rcond=None)[0]

@@ -67,9 +67,7 @@ def measure_side(
         zone_mm3=zones,
         foramen_distance_mm=gaps,
         touched_foramina=touched,
-        crossed_foramina=tuple(
-            level for level in touched if _crossed(sacrum, line_mm, side, level)
-        ),
+        crossed_foramina=tuple(lv for lv in touched if _crossed(sacrum, line_mm, side, lv)),
         canal_distance_mm=gap_mm(line_mm, sacrum.canal_mm, sacrum.voxel_mm),
         joint_distance_mm=gap_mm(ala_mm, sacrum.joint_mm[side], sacrum.voxel_mm),
         joint_angle_deg=_angle_deg(ala_mm, sacrum.joint_mm[side]),

@@ -89,7 +89,8 @@ def nearest(index: Index, among: Index, spacing_mm: Floats) -> Index:
     found = ndimage.distance_transform_edt(
         free, sampling=spacing_mm, return_distances=False, return_indices=True
     )
-    return np.asarray(found[(slice(None), *(index - low).T)].T, dtype=np.int64) + low
+    place = np.asarray(found[(slice(None), *(index - low).T)].T, dtype=np.int64)
+    return np.asarray(place + low)
 
 
 def _boxed(index: Index, margin: int | Index) -> tuple[Index, Mask]:
