@@ -57,10 +57,9 @@ def measure_side(
             limb=limb,
             in_view=in_view,
         )
-    line_mm = points.frame_mm
+    line_mm, ala_mm = points.frame_mm, points.of(*HALF[side][:1]).frame_mm
     gaps = foramen_gaps(sacrum, line_mm, side)
     touched = tuple(level for level, gap in gaps.items() if gap == 0)
-    ala_mm = points.of(*HALF[side][:1]).frame_mm
     return SideMeasurements(
         basis=basis,
         line_mm3=sacrum.volume_mm3(points),
