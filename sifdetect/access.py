@@ -11,7 +11,7 @@ from dataclasses import replace
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
 from sifdetect.approach import trajectories
 from sifdetect.cement import cement_of
-from sifdetect.components import Points, Sacrum, describe, lesion
+from sifdetect.components import HALF, Points, Sacrum, describe, lesion
 from sifdetect.denis import BENT_DEG, TRANSLATED_MM
 from sifdetect.ffp import DISPLACED_MM
 from sifdetect.findings import Basis, Fracture
@@ -20,7 +20,6 @@ from sifdetect.measurements import SIDES
 from sifdetect.rules import LINES
 from sifdetect.sacroplasty import AlaAccess, Approach, Sacroplasty, Trajectory
 from sifdetect.shift import limb_shift_mm
-from sifdetect.sides import HALF
 from sifdetect.study import Analysis
 from sifdetect.trajectory import CLEAR_MM, Ala
 from sifdetect.volume import Segmentation
@@ -79,7 +78,7 @@ def _voxels(sacrum: Sacrum, fracture: Fracture, line: Points) -> Points:
         return line
     bit = _BIT.get(fracture.basis, LesionBit.FRACTURE_LINE)
     points = sacrum.points(lesion(sacrum.segmentation, bit) & sacrum.mask)
-    return points.on(fracture.side).of(*HALF[fracture.side])
+    return points.of(*HALF[fracture.side])
 
 
 def _ala(

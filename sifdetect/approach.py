@@ -166,7 +166,7 @@ def _tips(ala: Ala, center: Floats) -> Floats:
 def _middle_of_s1(ala: Ala) -> Floats | None:
     """Centre of the S1 body, ventral to the canal, in the sacral frame; None if it is not seen."""
     sacrum = ala.sacrum
-    body = sacrum.points(sacrum.segmentation.anatomy.values == AnatomyLabel.SACRAL_BODY)
+    body = sacrum.bodies
     body = body.only((body.level >= _S1[0]) & (body.level <= _S1[1]))
     canal = sacrum.canal_mm
     if len(body) < 100:

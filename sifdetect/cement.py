@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, LesionBit, SacralLevel, Side
-from sifdetect.components import Points, Sacrum, joined, lesion
+from sifdetect.components import HALF, Points, Sacrum, lesion
 from sifdetect.measurements import SIDES
 from sifdetect.mimics import MIN_CEMENT_MM3
 from sifdetect.sacroplasty import Cement, CementSide
-from sifdetect.sides import HALF
+from sifdetect.voxels import joined
 
 EDGE_VOXELS = 1.5
 """Cement this close to the bone is the bone's: a voxel of the edge is part bone, part not."""
@@ -67,8 +67,11 @@ def _of_the_sacrum(sacrum: Sacrum) -> Points | None:
 
 
 def _by_foramen(sacrum: Sacrum, points: Points) -> dict[SacralLevel, float]:
-    """Volume by level; the S1 foramen lies between S1 and S2, around 1 on the level scale."""
-    nearest = np.clip(np.rint(points.level), 1, 4).astype(int)
+    """Volume by level; the S1 foramen lies between S1 and S2, around 1 on the level scale.
+
+    In a sacrum of six segments there is one below S5, around 5; it is not the fourth.
+    """
+    nearest = np.clip(np.rint(points.level), 1, 5).astype(int)
     return {
         SacralLevel(level): sacrum.volume_mm3(nearest == level)
         for level in np.unique(nearest).tolist()

@@ -1,4 +1,4 @@
-"""Voxels as points in the sacral frame: neighbours, joined components, extents, gaps."""
+"""Voxels as points in the sacral frame, the bone that they are measured against, and extents."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, LesionBit, SacralLevel, Side, side_of
+from sifdetect.gaps import closer
 from sifdetect.volume import Floats, Segmentation
-
-Mask = NDArray[np.bool_]
+from sifdetect.voxels import Mask, beside, indices, shell
 
 JOINT_REACH_MM = 5.0
 """Sacrum closer than this to the hip bone is joint face: joint width 1–3 mm, two voxels of blur."""
 
-ADJACENT_VOXELS = 1.5
-"""Voxels with a common face or edge touch: their centres are at most 1.41 voxels apart."""
+HALF = {
+    Side.RIGHT: (AnatomyLabel.SACRAL_ALA_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_RIGHT),
+    Side.LEFT: (AnatomyLabel.SACRAL_ALA_LEFT, AnatomyLabel.SACRAL_CORRIDOR_LEFT),
+}
+"""Ala and foraminal corridor of each side."""
 
 _HIPS = (AnatomyLabel.HIP_RIGHT, AnatomyLabel.HIP_LEFT)
 _MIN_MIDLINE_VOXELS = 200
 _MAX_MIDLINE_SHIFT_MM = 10.0
 _MAX_MIDLINE_SLOPE = 0.15
 _EIGHTH = 0.125
+_SIDED = np.array([side_of(label) is not Side.MIDLINE for label in AnatomyLabel])
+_LEFT = np.array([side_of(label) is Side.LEFT for label in AnatomyLabel])
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,15 @@ class Points:
     def __len__(self) -> int:
         return len(self.index)
 
-    def only(self, chosen: Mask) -> Points:
-        """The points where ``chosen`` (n,) is True."""
+    def only(self, chosen: Mask | NDArray[np.int64]) -> Points:
+        """The points where ``chosen`` (n,) is True, or those of the numbers ``chosen`` (m,)."""
+        kept = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
         return Points(
-            self.index[chosen],
-            self.frame_mm[chosen],
-            self.offset_mm[chosen],
-            self.label[chosen],
-            self.level[chosen],
+            self.index.take(kept, axis=0),
+            self.frame_mm.take(kept, axis=0),
+            self.offset_mm.take(kept),
+            self.label.take(kept),
+            self.level.take(kept),
         )
 
     def of(self, *labels: AnatomyLabel) -> Points:
@@ -66,12 +71,7 @@ class Points:
     @cached_property
     def left(self) -> Mask:
         """(n,) True on the patient's left: by the label, or the midline where that has no side."""
-        sided = {label: side_of(AnatomyLabel(label)) for label in np.unique(self.label).tolist()}
-        left = self.offset_mm > 0
-        for label, side in sided.items():
-            if side is not Side.MIDLINE:
-                left[self.label == label] = side is Side.LEFT
-        return np.asarray(left)
+        return np.where(_SIDED[self.label], _LEFT[self.label], self.offset_mm > 0)
 
     def on(self, side: Side) -> Points:
         """The points on one side of the patient."""
@@ -85,15 +85,11 @@ class Sacrum:
     Attributes:
         segmentation: where it comes from.
         mask: bool, the voxels of sacral bone.
-        surface_index: int (n, 3) sacral voxels with a neighbour outside; ``surface`` is their tree
-            in the sacral frame, mm.
         midline: (3,) frame x of the midline plane = a + b y + c z, mm.
     """
 
     segmentation: Segmentation
     mask: Mask
-    surface_index: NDArray[np.int64]
-    surface: cKDTree
     midline: Floats
 
     @property
@@ -111,10 +107,14 @@ class Sacrum:
         x, y, z = self.segmentation.grid.index_to_mm(index.mean(axis=0)).tolist()
         return (x, y, z)
 
+    def frame_mm(self, index: NDArray[np.int64]) -> Floats:
+        """(n, 3) places of voxels (n, 3) in the sacral frame."""
+        return _frame_mm(self.segmentation, index)
+
     def points(self, mask: Mask) -> Points:
         """The voxels of a mask; those outside the bone take label and level of the nearest bone."""
-        index = np.argwhere(mask)
-        frame_mm = _frame_mm(self.segmentation, index)
+        index = indices(mask)
+        frame_mm = self.frame_mm(index)
         bone = index.copy()
         stray = ~self.mask[tuple(index.T)]
         if stray.any() and len(self.surface_index):
@@ -126,16 +126,40 @@ class Sacrum:
         return Points(index, frame_mm, offset, seg.anatomy.values[where], seg.level[where])
 
     @cached_property
+    def surface_index(self) -> NDArray[np.int64]:
+        """(n, 3) sacral voxels with a neighbour outside."""
+        return indices(shell(self.mask))
+
+    @cached_property
+    def surface(self) -> cKDTree:
+        """Their tree in the sacral frame, mm."""
+        return cKDTree(self.frame_mm(self.surface_index))
+
+    @cached_property
+    def bone(self) -> Points:
+        """All of it."""
+        return self.points(self.mask)
+
+    @cached_property
+    def bodies(self) -> Points:
+        """The bone of the bodies."""
+        return self.bone.of(AnatomyLabel.SACRAL_BODY)
+
+    @cached_property
+    def halves(self) -> dict[Side, Points]:
+        """The bone of ala and foraminal corridor of each side."""
+        return {side: self.bone.of(*labels) for side, labels in HALF.items()}
+
+    @cached_property
     def canal_mm(self) -> Floats:
         """(n, 3) voxels of the sacral canal in the sacral frame."""
         canal = self.segmentation.anatomy.values == AnatomyLabel.SACRAL_CANAL
-        return _frame_mm(self.segmentation, np.argwhere(canal))
+        return self.frame_mm(indices(canal))
 
     @cached_property
     def beside_canal(self) -> Mask:
         """Bool of the grid's shape: the canal and the voxels that share a face with it."""
-        canal = self.segmentation.anatomy.values == AnatomyLabel.SACRAL_CANAL
-        return np.asarray(ndimage.binary_dilation(canal))
+        return beside(self.segmentation.anatomy.values == AnatomyLabel.SACRAL_CANAL)
 
     @cached_property
     def foramina_mm(self) -> dict[tuple[Side, SacralLevel], Floats]:
@@ -160,49 +184,24 @@ class Sacrum:
         """(n, 3) surface of each ala that faces the hip bone, in the sacral frame."""
         seg = self.segmentation
         hip = np.isin(seg.anatomy.values, _HIPS)
-        hip_mm = _frame_mm(seg, np.argwhere(hip & ~ndimage.binary_erosion(hip)))
-        if len(hip_mm) == 0:
-            return {Side.RIGHT: np.zeros((0, 3)), Side.LEFT: np.zeros((0, 3))}
+        hip_mm = self.frame_mm(indices(shell(hip)))
         label = seg.anatomy.values[tuple(self.surface_index.T)]
-        tree, result = cKDTree(hip_mm), {}
-        for side, ala in (
-            (Side.RIGHT, AnatomyLabel.SACRAL_ALA_RIGHT),
-            (Side.LEFT, AnatomyLabel.SACRAL_ALA_LEFT),
-        ):
-            face = np.asarray(self.surface.data)[label == ala]
-            gap = tree.query(face, distance_upper_bound=JOINT_REACH_MM)[0]
-            result[side] = face[np.isfinite(gap)]
+        surface_mm, result = np.asarray(self.surface.data), {}
+        for side, (ala, _) in HALF.items():
+            face = surface_mm[label == ala]
+            result[side] = face[closer(face, hip_mm, JOINT_REACH_MM)]
         return result
 
 
 def describe(segmentation: Segmentation) -> Sacrum:
     """The sacral bone of a segmentation, ready to be measured against."""
     mask = np.isin(segmentation.anatomy.values, SACRUM_LABELS)
-    surface = np.argwhere(mask & ~ndimage.binary_erosion(mask))
-    tree = cKDTree(_frame_mm(segmentation, surface))
-    return Sacrum(segmentation, mask, surface, tree, _midline(segmentation))
+    return Sacrum(segmentation, mask, _midline(segmentation))
 
 
 def lesion(segmentation: Segmentation, bit: LesionBit) -> Mask:
     """Bool of the grid's shape: True where the lesion map holds the bit."""
     return np.asarray((segmentation.lesions.values & bit.value) > 0)
-
-
-def joined(index: NDArray[np.int64], spacing_mm: Floats, gap_mm: float) -> NDArray[np.int64]:
-    """(n,) number, from 0, of the component of each voxel (n, 3).
-
-    Two voxels belong together where the free space between them is at most ``gap_mm`` wide, to
-    within one voxel; touching ones always do.
-    """
-    if len(index) == 0:
-        return np.zeros(0, dtype=np.int64)
-    radius = np.ceil(gap_mm / 2 / spacing_mm).astype(int)
-    low = index.min(axis=0) - radius
-    box = np.zeros(index.max(axis=0) - low + radius + 1, dtype=np.bool_)
-    box[tuple((index - low).T)] = True
-    near = ndimage.distance_transform_edt(~box, sampling=spacing_mm) <= gap_mm / 2
-    components, _ = ndimage.label(near, structure=np.ones((3, 3, 3)))
-    return np.asarray(components[tuple((index - low).T)] - 1, dtype=np.int64)
 
 
 def length_mm(frame_mm: Floats, voxel_mm: float) -> float:
@@ -224,17 +223,6 @@ def plane_normal(frame_mm: Floats) -> Floats | None:
     return np.asarray(axes[:, 0]) if variances[0] < _EIGHTH * variances[1] else None
 
 
-def gap_mm(from_mm: Floats, to_mm: Floats, voxel_mm: float) -> float | None:
-    """Smallest gap between two sets of voxels (n, 3), (m, 3); 0 where they touch; None if empty.
-
-    The distance of the nearest centres less one voxel.
-    """
-    if len(from_mm) == 0 or len(to_mm) == 0:
-        return None
-    nearest = float(cKDTree(to_mm).query(from_mm)[0].min())
-    return 0.0 if nearest <= ADJACENT_VOXELS * voxel_mm else nearest - voxel_mm
-
-
 def _frame_mm(segmentation: Segmentation, index: NDArray[np.int64]) -> Floats:
     return segmentation.frame.to_frame_mm(segmentation.grid.index_to_mm(index.reshape(-1, 3)))
 
@@ -245,7 +233,7 @@ def _midline(segmentation: Segmentation) -> Floats:
     middle = np.isin(
         segmentation.anatomy.values, (AnatomyLabel.SACRAL_BODY, AnatomyLabel.SACRAL_CANAL)
     )
-    x, y, z = _frame_mm(segmentation, np.argwhere(middle)).T
+    x, y, z = _frame_mm(segmentation, indices(middle)).T
     if len(x) < _MIN_MIDLINE_VOXELS:
         return np.zeros(3)
     terms = np.stack([np.ones_like(y), y, z], axis=1)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from sifdetect.anatomy import AnatomyLabel, Side
-from sifdetect.components import ADJACENT_VOXELS, Points, Sacrum
+from sifdetect.anatomy import Side
+from sifdetect.components import HALF, Points, Sacrum
+from sifdetect.gaps import median_mm, touching
 from sifdetect.measurements import Course
 from sifdetect.volume import Floats
 
@@ -20,7 +20,6 @@ MIN_ROWS = 12
 """Fewer rows of a line than this have no course."""
 
 _SLAB_MM = 6.0
-_ALA = {Side.RIGHT: AnatomyLabel.SACRAL_ALA_RIGHT, Side.LEFT: AnatomyLabel.SACRAL_ALA_LEFT}
 
 
 def course_of(sacrum: Sacrum, line: Points, side: Side) -> Course:
@@ -35,9 +34,9 @@ def course_of(sacrum: Sacrum, line: Points, side: Side) -> Course:
         line: the voxels of this side's line, without what belongs to a transverse limb.
         side: of the patient.
     """
-    ala = line.of(_ALA[side])
+    ala = line.of(*HALF[side][:1])
     face = sacrum.joint_mm[side]
-    touching = _near(ala.frame_mm, face, sacrum.voxel_mm)
+    in_joint = touching(ala.frame_mm, face, sacrum.voxel_mm)
     rows = _Rows.of(sacrum, side)
     front = rows.depth_mm(ala, side)
     return Course(
@@ -49,12 +48,12 @@ def course_of(sacrum: Sacrum, line: Points, side: Side) -> Course:
             if where is side
         },
         canal_contact_mm2=_area_mm2(line.frame_mm, sacrum.canal_mm, sacrum.voxel_mm),
-        joint_contact_mm=_height_mm(ala.frame_mm[touching], sacrum.voxel_mm),
-        joint_contact_share=float(touching.mean()) if len(ala) else 0.0,
+        joint_contact_mm=_height_mm(ala.frame_mm[in_joint], sacrum.voxel_mm),
+        joint_contact_share=float(in_joint.mean()) if len(ala) else 0.0,
         lean_deg=_lean_deg(rows, ala, side),
         depth_mm=float(np.nanpercentile(front, 90)) if np.isfinite(front).any() else None,
         anterior_contact_mm=_height_mm(ala.frame_mm[front <= sacrum.voxel_mm], sacrum.voxel_mm),
-        joint_depth_mm=_median_gap(ala.frame_mm, face),
+        joint_depth_mm=median_mm(ala.frame_mm, face),
     )
 
 
@@ -78,18 +77,20 @@ class _Rows:
     @staticmethod
     def of(sacrum: Sacrum, side: Side) -> _Rows:
         """The rows of one ala."""
-        ala = sacrum.points(sacrum.segmentation.anatomy.values == _ALA[side])
+        ala = sacrum.halves[side].of(*HALF[side][:1])
         step = sacrum.voxel_mm
         if len(ala) == 0:
             nothing = np.full((1, 1), np.nan)
             return _Rows(step, np.zeros(3), nothing, nothing, nothing)
-        low = ala.frame_mm.min(axis=0)
-        bins = np.rint((ala.frame_mm - low) / step).astype(int)
-        shape = bins.max(axis=0) + 1
+        low = np.array([place.min() for place in ala.frame_mm.T])
+        x, y, z = (
+            np.rint((place - first) / step).astype(int)
+            for place, first in zip(ala.frame_mm.T, low, strict=True)
+        )
+        width, depth, height = (int(number.max()) + 1 for number in (x, y, z))
         away = ala.offset_mm * _sign(side)
-        x, y, z = bins.T
-        inner, outer = np.full(shape[1:], np.inf), np.full(shape[1:], -np.inf)
-        front = np.full(shape[[0, 2]], -np.inf)
+        inner, outer = np.full((depth, height), np.inf), np.full((depth, height), -np.inf)
+        front = np.full((width, height), -np.inf)
         np.minimum.at(inner, (y, z), away)
         np.maximum.at(outer, (y, z), away)
         np.maximum.at(front, (x, z), ala.frame_mm[:, 1])
@@ -135,19 +136,7 @@ def _lean_deg(rows: _Rows, line: Points, side: Side) -> float | None:
 
 
 def _area_mm2(line_mm: Floats, wall_mm: Floats, voxel_mm: float) -> float:
-    return float(_near(line_mm, wall_mm, voxel_mm).sum()) * voxel_mm**2
-
-
-def _near(line_mm: Floats, wall_mm: Floats, voxel_mm: float) -> NDArray[np.bool_]:
-    if len(line_mm) == 0 or len(wall_mm) == 0:
-        return np.zeros(len(line_mm), dtype=np.bool_)
-    return np.asarray(cKDTree(wall_mm).query(line_mm)[0] <= ADJACENT_VOXELS * voxel_mm)
-
-
-def _median_gap(line_mm: Floats, face_mm: Floats) -> float | None:
-    if len(line_mm) == 0 or len(face_mm) == 0:
-        return None
-    return float(np.median(cKDTree(face_mm).query(line_mm)[0]))
+    return float(touching(line_mm, wall_mm, voxel_mm).sum()) * voxel_mm**2
 
 
 def _height_mm(frame_mm: Floats, voxel_mm: float) -> float:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Side
-from sifdetect.components import Mask, Points, Sacrum, joined, length_mm, lesion, plane_normal
+from sifdetect.components import Points, Sacrum, length_mm, lesion, plane_normal
 from sifdetect.findings import Basis
 from sifdetect.measurements import SIDES, TransverseLimb, VerticalLimb
+from sifdetect.voxels import Mask, around, joined
 
 MIN_LINE_MM3 = 80.0
 """A sheet one voxel of 1.5 mm thick and 7 mm square; nutrient channels are slimmer."""
@@ -172,8 +172,7 @@ def _fullest_sheet(points: Points) -> Points:
 def _significant(sacrum: Sacrum) -> tuple[Points, NDArray[np.int64]]:
     """The line voxels in and around the sacrum that are large enough, and their components."""
     segmentation = sacrum.segmentation
-    around = ndimage.binary_dilation(sacrum.mask, structure=np.ones((3, 3, 3)))
-    mask = lesion(segmentation, LesionBit.FRACTURE_LINE) & around
+    mask = lesion(segmentation, LesionBit.FRACTURE_LINE) & around(sacrum.mask)
     points = sacrum.points(mask & ~np.isin(segmentation.anatomy.values, _FOREIGN))
     component = joined(points.index, segmentation.grid.spacing_mm, GAP_MM)
     kept = np.zeros(len(points), dtype=np.bool_)

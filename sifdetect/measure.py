@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
-from sifdetect.components import Points, Sacrum, describe, gap_mm, joined, length_mm, lesion
+from sifdetect.components import HALF, Points, Sacrum, describe, length_mm, lesion
 from sifdetect.findings import Basis, Fracture, OtherFinding
+from sifdetect.gaps import closer, gap_mm
 from sifdetect.limbs import Lines, as_transverse, edema_strut, sort_lines
 from sifdetect.measurements import SIDES, Measurements, SideMeasurements, TransverseLimb
 from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
 from sifdetect.ring import ring_of
 from sifdetect.score import MIN_EDEMA_MM3, score
-from sifdetect.sides import HALF, foramen_gaps, measure_side
+from sifdetect.sides import foramen_gaps, measure_side
 from sifdetect.volume import LabelMap, Segmentation
+from sifdetect.voxels import joined, together
 from sifdetect.wall import boundary_breaks, comminution_mm3, widest_break, with_break
 
 __all__ = ["Measurements", "measure"]
@@ -119,11 +120,11 @@ def _marrow(sacrum: Sacrum, lines: Lines, mimics: Mimics, shown: LesionBit) -> _
     aside: list[OtherFinding] = []
     if LesionBit.SCLEROSIS in shown:
         dense = sacrum.points(lesion(segmentation, LesionBit.SCLEROSIS) & sacrum.mask)
-        sclerosis = {side: dense.on(side).of(*HALF[side]) for side in SIDES}
+        sclerosis = {side: dense.of(*HALF[side]) for side in SIDES}
     if LesionBit.EDEMA in shown:
         mask = lesion(segmentation, LesionBit.EDEMA) & sacrum.mask & ~mimics.near_mass
         bright = sacrum.points(mask)
-        edema = {side: bright.on(side).of(*HALF[side]) for side in SIDES}
+        edema = {side: bright.of(*HALF[side]) for side in SIDES}
         strut = edema_strut(sacrum, bright, MIN_EDEMA_MM3)
         for side in SIDES:
             joint = sacroiliac_edema(sacrum, edema[side], side)
@@ -166,7 +167,7 @@ def _outlined(
     around = marrow.strut if middle else marrow.edema[fracture.side]
     swollen = None if around is None else _large(sacrum, around, MIN_EDEMA_MM3)
     parts = [points.index] if swollen is None else [points.index, swollen.index]
-    return np.unique(np.concatenate(parts), axis=0)
+    return together(parts)
 
 
 def _placed(sacrum: Sacrum, fracture: Fracture, number: int, index: NDArray[np.int64]) -> Fracture:
@@ -199,7 +200,7 @@ def _apart(edema: Points, across: Points) -> Points:
     """The edema that is farther than SWOLLEN_MM from a line across the bodies: the ala's own."""
     if len(edema) == 0 or len(across) == 0:
         return edema
-    return edema.only(cKDTree(across.frame_mm).query(edema.frame_mm)[0] > SWOLLEN_MM)
+    return edema.only(~closer(edema.frame_mm, across.frame_mm, SWOLLEN_MM))
 
 
 def _large(sacrum: Sacrum, points: Points, least_mm3: float) -> Points | None:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Side
-from sifdetect.components import Mask, Points, Sacrum, joined, lesion
+from sifdetect.components import Points, Sacrum, lesion
 from sifdetect.findings import OtherFinding
+from sifdetect.gaps import closer
+from sifdetect.voxels import Mask, joined
 
 MIN_MASS_MM3 = 500.0
 """A ball 10 mm across: smaller round lesions (bone islands, cysts) are common and mean little."""
@@ -95,8 +96,8 @@ def follows_joint(sacrum: Sacrum, points: Points, side: Side) -> bool:
     face = sacrum.joint_mm[side]
     if len(points) == 0 or len(face) == 0:
         return False
-    from_joint = cKDTree(face).query(points.frame_mm)[0]
-    return bool((from_joint <= SUBCHONDRAL_MM).mean() >= SUBCHONDRAL_SHARE)
+    beside_joint = closer(points.frame_mm, face, SUBCHONDRAL_MM)
+    return bool(beside_joint.mean() >= SUBCHONDRAL_SHARE)
 
 
 def _iliac_edema(sacrum: Sacrum, side: Side) -> Points:
@@ -139,6 +140,6 @@ def _near(sacrum: Sacrum, masses: list[Points]) -> Mask:
         high = np.minimum(mass.index.max(axis=0) + margin + 1, near.shape)
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         index = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in box), indexing="ij"), -1)
-        distance = cKDTree(mass.index * spacing).query(index.reshape(-1, 3) * spacing)[0]
-        near[box] |= (distance <= MASS_MARGIN_MM).reshape(index.shape[:-1])
+        inside = closer(index.reshape(-1, 3) * spacing, mass.index * spacing, MASS_MARGIN_MM)
+        near[box] |= inside.reshape(index.shape[:-1])
     return near

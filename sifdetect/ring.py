@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Side
 from sifdetect.measurements import SIDES, Ring
 from sifdetect.volume import Floats, LabelMap, SacralFrame
+from sifdetect.voxels import indices
 
 PUBIC_MM = 12.0
 """No part of a hip bone but the pubis comes this close to the midline."""
@@ -47,17 +48,16 @@ def ring_of(anatomy: LabelMap, lesions: LabelMap, frame: SacralFrame) -> Ring:
     seen, broken = set(), set()
     for side in SIDES:
         hip = anatomy.values == _HIPS[side]
-        at = anatomy.grid.index_to_mm(np.argwhere(hip))
-        if len(at) == 0:
-            continue
-        pubis = at[np.abs(frame.to_frame_mm(at)[:, 0]) <= PUBIC_MM]
+        at = anatomy.grid.index_to_mm(indices(hip))
+        across = (at - frame.origin_lps_mm) @ frame.axes[0]
+        pubis = at[np.abs(across) <= PUBIC_MM]
         if len(pubis) * anatomy.grid.voxel_volume_mm3 < MIN_PUBIS_MM3:
             continue
         center = pubis.mean(axis=0)
         if _goes_on(anatomy, frame, center, side):
             seen.add(side)
         line = hip & ((lesions.values & LesionBit.FRACTURE_LINE) > 0)
-        cracks = anatomy.grid.index_to_mm(np.argwhere(line))
+        cracks = anatomy.grid.index_to_mm(indices(line))
         if (
             _of_ring(cracks - center, frame).sum() * anatomy.grid.voxel_volume_mm3
             >= MIN_RAMUS_LINE_MM3

@@ -11,7 +11,6 @@ from sifdetect.components import Points, Sacrum
 from sifdetect.limbs import MIN_LINE_MM3
 from sifdetect.measurements import SIDES
 from sifdetect.mimics import Mimics
-from sifdetect.sides import HALF
 from sifdetect.volume import Floats
 
 MIN_EDEMA_MM3 = 1000.0
@@ -41,9 +40,10 @@ def score(
     if shown is not None:
         bright = values[list(LesionBit).index(LesionBit.EDEMA)]
         for side in SIDES:
-            half = np.isin(segmentation.anatomy.values, HALF[side]) & ~mimics.near_mass
             if side not in aside:
-                scores.append(_nth(bright[half], MIN_EDEMA_MM3 / voxel))
+                half = tuple(sacrum.halves[side].index.T)
+                free = bright[half][~mimics.near_mass[half]]
+                scores.append(_nth(free, MIN_EDEMA_MM3 / voxel))
     return max(scores)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from sifdetect.anatomy import AnatomyLabel, Side
+from sifdetect.anatomy import Side
 from sifdetect.components import Points, Sacrum
 from sifdetect.volume import Floats
+from sifdetect.voxels import Mask, nearest
 
 BESIDE_MM = (2.5, 11.0)
 """Bone at this distance from the line tells how its two sides lie to each other."""
@@ -21,10 +21,6 @@ MIN_HEIGHT_MM = 15.0
 _FLANK_MM = 6.0
 _MIN_ROWS = 6
 _TERMS = 7
-_HALF = {
-    Side.RIGHT: (AnatomyLabel.SACRAL_ALA_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_RIGHT),
-    Side.LEFT: (AnatomyLabel.SACRAL_ALA_LEFT, AnatomyLabel.SACRAL_CORRIDOR_LEFT),
-}
 
 
 def limb_shift_mm(sacrum: Sacrum, line: Points, side: Side) -> float | None:
@@ -41,20 +37,31 @@ def limb_shift_mm(sacrum: Sacrum, line: Points, side: Side) -> float | None:
     """
     if len(line) == 0 or np.ptp(line.frame_mm[:, 2]) < MIN_HEIGHT_MM:
         return None
-    bone = sacrum.points(np.isin(sacrum.segmentation.anatomy.values, _HALF[side]))
-    gap, nearest = cKDTree(line.frame_mm).query(bone.frame_mm, distance_upper_bound=BESIDE_MM[1])
-    beside = np.isfinite(gap) & (gap >= BESIDE_MM[0])
-    bone, at = bone.only(beside), line.frame_mm[nearest[beside]]
-    across = bone.frame_mm - at
-    level_with = np.abs(across[:, 2]) <= sacrum.voxel_mm
-    bone, across = bone.only(level_with), across[level_with]
+    bone, across = _beside(sacrum, line, sacrum.halves[side])
     lateral = across[:, 0] * (1.0 if side is Side.LEFT else -1.0) > 0
     if min(lateral.sum(), (~lateral).sum()) < MIN_BONE:
         return None
     return _jump_mm(bone, lateral)
 
 
-def _jump_mm(bone: Points, lateral: Floats) -> float | None:
+def _beside(sacrum: Sacrum, line: Points, bone: Points) -> tuple[Points, Floats]:
+    """The bone beside a line, level with the voxel of it that is nearest, and (n, 3) mm from it."""
+    margin = np.array([BESIDE_MM[1], BESIDE_MM[1], sacrum.voxel_mm])
+    low, high = line.frame_mm.min(axis=0) - margin, line.frame_mm.max(axis=0) + margin
+    place = zip(bone.frame_mm.T, low, high, strict=True)
+    bone = bone.only(np.logical_and.reduce([(one >= a) & (one <= b) for one, a, b in place]))
+    if len(bone) == 0:
+        return bone, np.zeros((0, 3))
+    across = bone.frame_mm - sacrum.frame_mm(
+        nearest(bone.index, line.index, sacrum.segmentation.grid.spacing_mm)
+    )
+    gap = np.sqrt(np.einsum("ij,ij->i", across, across))
+    beside = (gap >= BESIDE_MM[0]) & (gap <= BESIDE_MM[1])
+    beside &= np.abs(across[:, 2]) <= sacrum.voxel_mm
+    return bone.only(beside), across[beside]
+
+
+def _jump_mm(bone: Points, lateral: Mask) -> float | None:
     x, y, z = ((bone.frame_mm - bone.frame_mm.mean(axis=0)) / 10).T
     terms = np.stack([np.ones_like(x), x, y, z, y * z, x * z, z * z, lateral], axis=1)
     fit = np.linalg.lstsq(terms, bone.level.astype(np.float64), rcond=None)[0]
@@ -73,7 +80,7 @@ def cortex_ridge_mm(sacrum: Sacrum, edema: Points, side: Side) -> float | None:
         edema: voxels of one ala's edema, no line in it.
         side: of the patient.
     """
-    half = sacrum.points(np.isin(sacrum.segmentation.anatomy.values, _HALF[side]))
+    half = sacrum.halves[side]
     if len(half) == 0 or len(edema) == 0:
         return None
     step = sacrum.voxel_mm

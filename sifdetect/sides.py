@@ -5,28 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import AnatomyLabel, DenisZone, SacralLevel, Side
-from sifdetect.components import (
-    ADJACENT_VOXELS,
-    Points,
-    Sacrum,
-    gap_mm,
-    plane_normal,
-)
+from sifdetect.components import HALF, Points, Sacrum, plane_normal
 from sifdetect.course import course_of
 from sifdetect.findings import Basis
+from sifdetect.gaps import gap_mm, touching
 from sifdetect.limbs import vertical_limb
 from sifdetect.measurements import SideMeasurements, TransverseLimb
 from sifdetect.shift import cortex_ridge_mm, limb_shift_mm, ridge_beyond_other_mm
 from sifdetect.volume import Floats
-
-HALF = {
-    Side.RIGHT: (AnatomyLabel.SACRAL_ALA_RIGHT, AnatomyLabel.SACRAL_CORRIDOR_RIGHT),
-    Side.LEFT: (AnatomyLabel.SACRAL_ALA_LEFT, AnatomyLabel.SACRAL_CORRIDOR_LEFT),
-}
-"""Ala and foraminal corridor of each side."""
 
 END_LEVELS = 0.4
 """Half the height, 8–12 mm, within which the end of a transverse line meets a vertical one."""
@@ -69,16 +57,16 @@ def measure_side(
             limb=limb,
             in_view=in_view,
         )
-    line_mm = points.frame_mm
+    line_mm, ala_mm = points.frame_mm, points.of(*HALF[side][:1]).frame_mm
     gaps = foramen_gaps(sacrum, line_mm, side)
-    ala_mm = points.of(*HALF[side][:1]).frame_mm
+    touched = tuple(level for level, gap in gaps.items() if gap == 0)
     return SideMeasurements(
         basis=basis,
         line_mm3=sacrum.volume_mm3(points),
         zone_mm3=zones,
         foramen_distance_mm=gaps,
-        touched_foramina=tuple(level for level, gap in gaps.items() if gap == 0),
-        crossed_foramina=tuple(level for level in gaps if _crossed(sacrum, line_mm, side, level)),
+        touched_foramina=touched,
+        crossed_foramina=tuple(lv for lv in touched if _crossed(sacrum, line_mm, side, lv)),
         canal_distance_mm=gap_mm(line_mm, sacrum.canal_mm, sacrum.voxel_mm),
         joint_distance_mm=gap_mm(ala_mm, sacrum.joint_mm[side], sacrum.voxel_mm),
         joint_angle_deg=_angle_deg(ala_mm, sacrum.joint_mm[side]),
@@ -116,8 +104,10 @@ def foramen_gaps(sacrum: Sacrum, line_mm: Floats, side: Side) -> dict[SacralLeve
     for (where, level), foramen_mm in sorted(
         sacrum.foramina_mm.items(), key=lambda item: item[0][1]
     ):
+        if side not in (where, Side.MIDLINE):
+            continue
         gap = gap_mm(line_mm, foramen_mm, sacrum.voxel_mm)
-        if gap is not None and side in (where, Side.MIDLINE):
+        if gap is not None:
             gaps[level] = min(gap, gaps.get(level, gap))
     return gaps
 
@@ -126,7 +116,7 @@ def _crossed(sacrum: Sacrum, line_mm: Floats, side: Side, level: SacralLevel) ->
     """True where the line touches opposite walls of a foramen: lateral and medial, or upper and
     lower, each within the middle of the wall."""
     foramen_mm = sacrum.foramina_mm[side, level]
-    near = cKDTree(foramen_mm).query(line_mm)[0] <= ADJACENT_VOXELS * sacrum.voxel_mm
+    near = touching(line_mm, foramen_mm, sacrum.voxel_mm)
     low, high = np.percentile(foramen_mm[:, [0, 2]], (2, 98), axis=0)
     place = (line_mm[near][:, [0, 2]] - (low + high) / 2) / ((high - low) / 2 + sacrum.voxel_mm)
     for across, along in ((0, 1), (1, 0)):

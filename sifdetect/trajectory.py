@@ -11,7 +11,6 @@ from scipy.spatial import cKDTree
 
 from sifdetect.anatomy import AnatomyLabel, SacralLevel, Side
 from sifdetect.components import Points, Sacrum
-from sifdetect.sides import HALF
 from sifdetect.volume import Floats
 
 NEAR_MM = 5.0
@@ -103,8 +102,7 @@ class Ala:
     @cached_property
     def half(self) -> Points:
         """Bone of ala and corridor."""
-        values = self.sacrum.segmentation.anatomy.values
-        return self.sacrum.points(np.isin(values, HALF[self.side]))
+        return self.sacrum.halves[self.side]
 
     @cached_property
     def foramina_mm(self) -> dict[SacralLevel, Floats]:

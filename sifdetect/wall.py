@@ -90,7 +90,11 @@ def wall_break(sacrum: Sacrum, level: float) -> WallBreak | None:
         None where too little of the bodies or of the wall is there on one side, or where level
         scale or wall are too rough, as those of a network may be, to tell how a fragment lies.
     """
-    bodies = _bodies(sacrum)
+    return _break(sacrum, _bodies(sacrum), level)
+
+
+def _break(sacrum: Sacrum, bodies: Points, level: float) -> WallBreak | None:
+    """The same from the bodies near the midline."""
     upper = _fragment(sacrum, bodies, level, -1)
     lower = _fragment(sacrum, bodies, level, 1)
     if upper is None or lower is None:
@@ -126,7 +130,8 @@ def with_break(fractures: tuple[Fracture, ...], wall: WallBreak | None) -> tuple
 
 def boundary_breaks(sacrum: Sacrum) -> dict[SacralLevel, WallBreak]:
     """Step and angle at S1/S2, S2/S3 and S3/S4, by the upper segment; without what is not seen."""
-    found = {level: wall_break(sacrum, float(level)) for level in tuple(SacralLevel)[:3]}
+    bodies = _bodies(sacrum)
+    found = {level: _break(sacrum, bodies, float(level)) for level in tuple(SacralLevel)[:3]}
     return {level: one for level, one in found.items() if one is not None}
 
 
@@ -139,8 +144,7 @@ def comminution_mm3(sacrum: Sacrum, line: Points, limb: TransverseLimb) -> float
 
 def _bodies(sacrum: Sacrum) -> Points:
     """The bodies' bone near the midline, ventral to the canal."""
-    body = sacrum.points(sacrum.segmentation.anatomy.values == AnatomyLabel.SACRAL_BODY)
-    body = body.only(np.abs(body.offset_mm) <= MIDDLE_MM)
+    body = sacrum.bodies.only(np.abs(sacrum.bodies.offset_mm) <= MIDDLE_MM)
     return body.only(_ventral(sacrum, body))
 
 
@@ -216,11 +220,11 @@ def _wall_points(sacrum: Sacrum, part: Points) -> tuple[Floats, Floats]:
         return np.zeros((0, 2)), np.zeros(0)
     across = wall.frame_mm[:, [0, 2]]
     # From a voxel's own centre on: between two of them rounding would be a matter of noise.
-    column = np.rint((across - across[0]) / sacrum.voxel_mm).astype(int)
-    _, which = np.unique(column, axis=0, return_inverse=True)
-    last = np.full(which.max() + 1, np.inf)
-    np.minimum.at(last, which.ravel(), wall.frame_mm[:, 1])
-    first = wall.frame_mm[:, 1] == last[which.ravel()]
+    x, z = np.rint((across - across[0]) / sacrum.voxel_mm).astype(int).T
+    column = (x - x.min(), z - z.min())
+    last = np.full((column[0].max() + 1, column[1].max() + 1), np.inf)
+    np.minimum.at(last, column, wall.frame_mm[:, 1])
+    first = wall.frame_mm[:, 1] == last[column]
     back = np.array([sacrum.voxel_mm / 2, 0.0])
     return wall.frame_mm[first][:, 1:] - back, wall.level[first].astype(np.float64)
 

@@ -218,6 +218,17 @@ def test_cement_is_counted_where_it_lies() -> None:
     assert 0 < found.outside_mm3 < 2 / 3 * np.pi * 6**3
 
 
+def test_cement_below_a_fifth_segment_is_not_called_the_fourth_foramens() -> None:
+    """A sacrum of six segments has a foramen around 5 on the level scale."""
+    phantom = Phantom()
+    phantom.level = np.clip(phantom.level + 1, 0, 5)
+    near = (phantom.x - 22.5) ** 2 + (phantom.y + 9) ** 2 + (phantom.z + 58) ** 2 < 36
+    phantom.lesions[near] |= LesionBit.CEMENT.value
+    found = cement_of(describe(phantom.segmentation()))
+    assert found is not None
+    assert set(found.sides[1].foramen_mm3) == {SacralLevel.S5}
+
+
 def test_without_cement_nothing_is_said_of_it() -> None:
     """None, and no sentence."""
     assert cement_of(describe(Phantom().segmentation())) is None

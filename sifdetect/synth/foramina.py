@@ -17,8 +17,8 @@ FORAMEN_HALF_WIDTH_MM = (6.25, 8.0, 6.7, 4.5, 3.3)
 """Half the width of the foramina at the depth of the curve; ventrally they open to a funnel."""
 FORAMEN_HALF_HEIGHT_MM = (5.85, 6.9, 5.4, 3.8, 2.9)
 FORAMEN_HEIGHT_FOLLOWS = (0.25, 1.0, 1.0, 1.0, 1.0)
-"""Power of a foramen's size by which its height goes; its width goes by the first. In the shape model
-the height of the S1 foramen varies by 1.3 mm, about what the bone around it makes already."""
+"""Power of a foramen's size by which its height goes; its width goes by the first. In the shape
+model the height of the S1 foramen varies by 1.3 mm, about what the bone around it makes already."""
 SEGMENT_MM = (27.0, 23.0, 19.5, 16.5, 16.5)
 """Height of a segment at each foramen."""
 FAR_MM = 30.0
