@@ -43,7 +43,7 @@ def pasted(folder: Path, out: Path) -> NDArray[np.bool_]:
     image += np.random.default_rng(0).normal(0, NOISE_HU, image.shape)
     moved = affine.copy()
     moved[:3, 3] += affine[:3, :3] @ first
-    made = nib.Nifti1Image(image.astype(np.int16), moved)  # type: ignore[no-untyped-call]
+    made = nib.Nifti1Image(image.astype(np.int16), moved)  # type: ignore[no-untyped-call]  # nibabel
     made.to_filename(out)
     return masks[0][box]
 
