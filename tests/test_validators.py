@@ -57,6 +57,8 @@ def _named(name: str, character_set: str) -> Case:
     return bilateral(about=about)
 
 
+WHOLE = ("CT", "odd", "Japanese")
+"""Studies of which every report is judged."""
 STUDIES |= {key: partial(_named, *NAMES[key]) for key in NAMES}
 
 
@@ -65,12 +67,15 @@ STUDIES |= {key: partial(_named, *NAMES[key]) for key in NAMES}
 def test_no_judge_finds_anything_wrong_with_any_object(study: str, tmp_path: Path) -> None:
     """CT and MR, single and Enhanced, one and six findings, none, indeterminate, four scripts.
 
-    What ``analyze`` writes where every output is asked for.
+    What ``analyze`` writes where every output is asked for; PixelMed takes ten seconds a report,
+    and so the second and third report of most studies are left out.
     """
     case = STUDIES[study]()
-    made = encode_results(Analysis(case.findings, case.labels), case.study, KINDS)
+    kinds = set(KINDS) - (set() if study in WHOLE else {"data", "text"})
+    made = encode_results(Analysis(case.findings, case.labels), case.study, kinds)
     results = {name.removesuffix(".dcm"): result for name, result in made.items()}
-    whole = {"sr", "text", "summary", "report.pdf", "seg", "sr-data", "gsps"}
+    whole = {"sr", "summary", "report.pdf", "seg", "gsps"}
+    whole |= {"sr-data", "text"} if study in WHOLE else set()
     assert set(results) == (whole if case.findings.fractures else {"sr", "summary", "report.pdf"})
     assert complaints(results, tmp_path) == []
 

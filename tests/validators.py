@@ -151,11 +151,13 @@ def dcsrdump(paths: Sequence[Path]) -> list[str]:
 def dcmpschk(paths: Sequence[Path]) -> list[str]:
     """Presentation states, checked by dcmtk.
 
-    Trap: it exits 0 where its test failed; what counts is that it says that it passed.
+    Traps: it exits 0 where its test failed; what counts is that it says that it passed. It takes
+    UTF-8 byte by byte, and a byte of 80 to 9F for a control character, as in Ł; such a state is
+    judged with its name in ASCII.
     """
     complaints = []
     for path in paths:
-        done = _run("dcmpschk", path)
+        done = _run("dcmpschk", _in_ascii(path))
         lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
         told = [line for line in lines if not re.match(r"W: (Testing: |Test passed)", line)]
         if "W: Test passed." not in lines:
@@ -258,6 +260,15 @@ def _without_extensions(path: Path) -> Path:
     report.SpecificCharacterSet = "ISO_IR 192"
     report.save_as(path.with_suffix(".utf8.dcm"))
     return path.with_suffix(".utf8.dcm")
+
+
+def _in_ascii(path: Path) -> Path:
+    state = dcmread(path)
+    if state.SpecificCharacterSet != "ISO_IR 192":
+        return path
+    state.PatientName = str(state.PatientName).encode("ascii", "replace").decode()
+    state.save_as(path.with_suffix(".ascii.dcm"))
+    return path.with_suffix(".ascii.dcm")
 
 
 def _bare(line: str) -> bool:
