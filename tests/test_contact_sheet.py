@@ -9,7 +9,7 @@ from sifdetect.anatomy import Modality, MrWeighting
 from sifdetect.findings import Morphology
 from sifdetect.learn.contact_sheet import AXIAL, LABEL_HEIGHT, LABEL_WIDTH, Column, sheet
 from sifdetect.learn.planes import Plane
-from sifdetect.learn.real_row import RealScan
+from sifdetect.learn.real_row import RealScan, frame_of_landmarks
 from sifdetect.synth.scene import CaseParams, sample_case
 from sifdetect.volume import SacralFrame, Volume
 
@@ -65,3 +65,14 @@ def test_a_real_scan_is_drawn_below_its_own_kind_of_series_alone() -> None:
     assert picture.mean() == pytest.approx(1.0)
     assert scan.picture(MrWeighting.STIR, AXIAL) is None
     assert scan.picture(None, AXIAL) is None
+
+
+def test_a_frame_is_set_by_the_bodies_of_s1_and_s3() -> None:
+    """Their centres lie where the mean sacrum has them; a tilted sacrum keeps the patient's left."""
+    upright = frame_of_landmarks((5.0, 0.0, 50.0, 5.0, 0.0, -3.5))
+    assert upright.axes == pytest.approx(np.diag([1.0, -1.0, 1.0]))
+    assert upright.to_frame_mm(np.array([5.0, 0.0, 50.0])) == pytest.approx([0, -4.25, 29.5])
+    lying = frame_of_landmarks((-17.0, 35.6, 69.0, -17.0, 77.0, 49.0))
+    assert lying.axes[0] == pytest.approx([1, 0, 0])
+    assert np.linalg.det(lying.axes) == pytest.approx(-1)
+    assert lying.to_frame_mm(np.array([-17.0, 35.6, 69.0]))[2] > 20

@@ -27,7 +27,7 @@ def findings_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str
 def test_the_sacrum_of_a_real_ct_is_found_and_no_fracture_claimed(
     real_scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Dice against the mask that comes with the scan; the goal is 0.80, reached was 0.87."""
+    """Dice against the mask that comes with the scan; the goal is 0.90, reached was 0.88."""
     scan = real_scans / "ct_example"
     options = ("--modality", "ct", "--outputs", "nifti", "-o", str(tmp_path))
     found = findings_of(capsys, str(scan / "example_ct.nii.gz"), *options)
@@ -35,7 +35,7 @@ def test_the_sacrum_of_a_real_ct_is_found_and_no_fracture_claimed(
     sacrum = np.isin(np.asarray(nib.Nifti1Image.from_filename(labels).dataobj), (1, 2, 3, 4, 5))
     mask = np.asarray(nib.Nifti1Image.from_filename(scan / "sacrum.nii.gz").dataobj) > 0
     dice = 2 * (sacrum & mask).sum() / (sacrum.sum() + mask.sum())
-    assert dice >= 0.80
+    assert dice >= 0.86
     assert found["presence"] != "present"
     assert found["fractures"] == []
 
@@ -54,14 +54,14 @@ def test_a_thin_real_ct_is_read_and_no_fracture_claimed(
 def test_real_bones_in_plain_soft_tissue_are_outlined(
     real_scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Dice against a human's mask at 1 mm; the goal is 0.93, reached was 0.90 (real-scans.md)."""
+    """Dice against a human's mask at 1 mm; the goal is 0.93, reached was 0.915 (real-scans.md)."""
     mask = pasted(real_scans / "ct_bones_thin", tmp_path / "pasted.nii.gz")
     options = ("--modality", "ct", "--outputs", "nifti", "-o", str(tmp_path / "out"))
     found = findings_of(capsys, str(tmp_path / "pasted.nii.gz"), *options)
     labels = next(tmp_path.rglob("anatomy.nii.gz"))
     sacrum = np.isin(np.asarray(nib.Nifti1Image.from_filename(labels).dataobj), (1, 2, 3, 4, 5))
     dice = 2 * (sacrum & mask).sum() / (sacrum.sum() + mask.sum())
-    assert dice >= 0.86
+    assert dice >= 0.89
     assert found["presence"] != "present"
     assert found["fractures"] == []
 

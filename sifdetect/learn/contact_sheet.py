@@ -252,12 +252,29 @@ def main() -> None:
         help="real examinations (DICOM, or a CT as NIfTI) to draw below, at the same windows",
     )
     parser.add_argument("--models", type=Path, default=Path("models"), help="find their sacra")
+    parser.add_argument(
+        "--landmarks",
+        nargs="*",
+        default=(),
+        metavar="NAME=X,Y,Z,X,Y,Z",
+        help="centres of the bodies of S1 and S3 in LPS mm, where the networks err",
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     named = [one.partition("=") for one in options.real]
-    real = read_scans(((name, Path(path)) for name, _, path in named), options.models)
+    placed = {
+        name: _numbers(text) for name, _, text in (p.partition("=") for p in options.landmarks)
+    }
+    real = read_scans(((name, Path(path)) for name, _, path in named), options.models, placed)
     for name in options.sheets:
         draw(name, options.seed, real).save(options.out / f"synth-{name}.png", optimize=True)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    numbers = tuple(float(one) for one in text.split(","))
+    if len(numbers) != 6:
+        raise SystemExit(f"--landmarks takes six numbers a name, not {text!r}")
+    return numbers
 
 
 if __name__ == "__main__":
