@@ -39,8 +39,8 @@ _STILL_MM = 4.0
 """A frame that moves less than this at the sacrum's corners is left; networks bear more."""
 
 _SURE_MM = 8.0
-"""A localizer's residual; with more than this the study's other series are asked too. Of 32 synthetic
-MR images nine in ten lie below 5.9."""
+"""A localizer's residual; with more than this the study's other series are asked too. Of 32
+synthetic MR images nine in ten lie below 5.9."""
 _LEAST_MM3 = 8000.0
 """Less bone than this, a twentieth of a sacrum, is no sacrum: as the localizer has it."""
 

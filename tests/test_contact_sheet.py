@@ -68,7 +68,7 @@ def test_a_real_scan_is_drawn_below_its_own_kind_of_series_alone() -> None:
 
 
 def test_a_frame_is_set_by_the_bodies_of_s1_and_s3() -> None:
-    """Their centres lie where the mean sacrum has them; a tilted sacrum keeps the patient's left."""
+    """Their centres lie where the mean sacrum has them; a tilted one keeps the patient's left."""
     upright = frame_of_landmarks((5.0, 0.0, 50.0, 5.0, 0.0, -3.5))
     assert upright.axes == pytest.approx(np.diag([1.0, -1.0, 1.0]))
     assert upright.to_frame_mm(np.array([5.0, 0.0, 50.0])) == pytest.approx([0, -4.25, 29.5])
