@@ -22,6 +22,7 @@ from dicom_node import logs
 from dicom_node.config import Config, Destination
 from dicom_node.durable import make_folder, read_json, write_json
 from dicom_node.intake import is_valid_uid, name_of
+from dicom_node.killpoint import reach
 from dicom_node.network import BoundedHandler, Server, prepare_library, send_without_delay
 from dicom_node.send import COMMITMENT, associated, entity_for
 from dicom_node.tls import server_context
@@ -69,6 +70,7 @@ class Commitments:
         }
         answer = {"committed": committed, "failed": failed}
         write_json(self._path(transaction), known | {"answer": answer})
+        reach("commitment recorded")
         return str(known["destination"])
 
     def answer(self, transaction: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from tests import fault_world as faults
 from tests import node_world as world
 from tests.ports import free_port
+from tests.test_node_delivery import Archive, archive
 
 pytestmark = pytest.mark.fault
 _BASES = ("sqlite", "postgresql")
@@ -98,3 +100,52 @@ def test_kills_at_random_moments_lose_nothing(
         faults.settle(node, scanner)
         assert node.stop() == 0
     faults.assert_nothing_is_lost(node, scanner, arrived)
+
+
+@pytest.mark.parametrize("base", _BASES)
+def test_a_kill_within_storage_commitment_loses_no_answer(
+    tmp_path: Path, database: Callable[[str], str], base: str
+) -> None:
+    """Once when it was asked for, once when the answer has just come: nothing is sent unproven."""
+    scanner, port, told_at = faults.Scanner(), free_port(), free_port()
+    settings = {
+        "JOBS_DATABASE": database(base),
+        "COMMIT_PORT": told_at,
+        "COMMIT_TIMEOUT_SECONDS": 5,
+        "DESTINATION_PACS1_COMMIT": "true",
+        "DESTINATION_PACS1_AE_TITLE": "ARCHIVE",
+    }
+    with (
+        archive(port) as pacs,
+        faults.quick_node(tmp_path, destinations={"PACS1": port}, **settings) as node,
+    ):
+        pacs.report_to = told_at
+        node.start(kill_at="commitment asked for")
+        assert scanner.send(node.port, world.study(2))
+        assert node.dies() == faults.KILLED
+        before = len(pacs.asked)
+        node.start(kill_at="commitment recorded")
+        world.wait_until(lambda: len(pacs.asked) > before, bool, trouble=node.log)
+        with suppress(AttributeError):  # no status: the node dies before it answers
+            pacs.report()
+        assert node.dies() == faults.KILLED
+        (uid,) = scanner.studies
+        node.start()
+        _report_until_sent(pacs, node, uid, len(pacs.asked))
+        said = node.study(uid)["reports"][-1]["deliveries"][0]["sentence"]
+        assert node.stop() == 0
+    faults.assert_nothing_is_lost(node, scanner, [str(one.SOPInstanceUID) for one in pacs.stored])
+    assert said.startswith("SEG committed, SR committed, summary committed by PACS1 (delivered")
+
+
+def _report_until_sent(pacs: Archive, node: faults.QuickNode, uid: str, told: int) -> None:
+    """Answer each request that comes yet, until the study's report counts as sent."""
+
+    def look() -> str:
+        nonlocal told
+        if len(pacs.asked) > told:
+            told = len(pacs.asked)
+            assert pacs.report() == 0
+        return str(node.study(uid)["state"])
+
+    world.wait_until(look, lambda state: state == "sent", trouble=node.log)
