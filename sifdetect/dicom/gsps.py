@@ -40,6 +40,7 @@ from sifdetect.dicom.provenance import (
     serial_number,
 )
 from sifdetect.dicom.read import DicomSeries
+from sifdetect.dicom.rescale import modality_lut
 from sifdetect.dicom.seg import tracking_uid
 from sifdetect.dicom.uids import findings_parts, result_uid, source_parts
 from sifdetect.findings import StudyFindings
@@ -86,6 +87,7 @@ def encode_gsps(findings: StudyFindings, labels: SeriesLabels, series: DicomSeri
         graphic_layers=[_LAYER],
         graphic_annotations=annotations,
         concept_name=None,
+        modality_lut_transformation=modality_lut([images[i] for i in sorted(lines)]),
     )
     result.SeriesDescription = described("outlines", headers[0])
     result.BodyPartExamined = "SSPINE"
