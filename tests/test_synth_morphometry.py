@@ -33,7 +33,13 @@ REAL_MEAN = {
 }
 """Mean and tolerance: the shape model's (docs/synth-shape.md), its width brought halfway to that of
 dry sacra (108.4 mm), the height that of dry sacra; lengths are read off a lattice of 1 mm."""
-REAL_SD = {"width_s1": 8.5, "length_s1_s2": 3.9, "between_s1": 2.3, "foramen_width_s1": 1.7}
+REAL_SD = {
+    "width_s1": 8.5,
+    "length_s1_s2": 3.9,
+    "between_s1": 2.3,
+    "foramen_width_s1": 1.7,
+    "foramen_height_s1": 1.4,
+}
 """The shape model's, with 5 % for the size that it lacks."""
 
 
