@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sifdetect import pipeline
 from sifdetect.anatomy import AnatomyLabel, Modality, MrWeighting, Plane, SacralLevel, Side
+from sifdetect.engine import Bundle
 from sifdetect.errors import NoSacrumInView, UnsuitableSeries
 from sifdetect.findings import Basis, Presence, SourceSeries
+from sifdetect.localize import Localization, localize
 from sifdetect.pipeline import analyze_study
 from sifdetect.study import Series, Study
 from sifdetect.volume import Grid, Volume
@@ -101,6 +104,25 @@ def test_mr_of_another_frame_of_reference_is_not_mixed_in() -> None:
     assert said["1.1"].used
     assert not said["1.2"].used
     assert said["1.2"].reason
+
+
+def test_where_a_series_leaves_the_localizer_unsure_another_one_places_the_sacrum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A frame that its voxels disagree about, 260 mm off, gives way to the T1's."""
+    stir = series(bruised_on_the_right(coronal()).volume(MrWeighting.STIR), "1.1")
+    t1 = series(Painting(axial(), CENTER).volume(MrWeighting.T1), "1.2")
+
+    def unsure_of_stir(volume: Volume, model: Bundle) -> Localization:
+        found = localize(volume, model)
+        if volume.weighting is not MrWeighting.STIR:
+            return found
+        off = replace(found.frame, origin_lps_mm=found.frame.origin_lps_mm + 150.0)
+        return replace(found, frame=off, residual_mm=12.0)
+
+    monkeypatch.setattr(pipeline, "localize", unsure_of_stir)
+    (fracture,) = analyze_study(Study("1", (t1, stir)), MODELS).findings.fractures
+    assert fracture.side is Side.RIGHT
 
 
 def test_the_next_series_is_tried_where_one_holds_no_sacrum() -> None:
