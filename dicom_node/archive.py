@@ -17,7 +17,7 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from dicom_node.completeness import Counted
-from dicom_node.config import Destination
+from dicom_node.config import Destination, DicomConfig
 from dicom_node.intake import is_valid_uid
 from dicom_node.send import associated, entity_for
 from dicom_node.tls import web_context
@@ -45,13 +45,13 @@ class Archive:
     """One destination as it is asked; each question opens an association of its own.
 
     Args:
-        bind: the address of this machine that C-MOVE has images sent to.
+        door: the node's own side: where C-MOVE has images sent, over TLS where the node speaks it.
     """
 
     def __init__(
-        self, peer: Destination, *, own_title: str, timeout_seconds: float, bind: str
+        self, peer: Destination, *, own_title: str, timeout_seconds: float, door: DicomConfig
     ) -> None:
-        self.bind = bind
+        self.door = door
         self.peer = peer
         self.own_title = own_title
         self.timeout_seconds = timeout_seconds

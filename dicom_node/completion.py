@@ -119,7 +119,7 @@ def archive_of(config: Config) -> Archive:
         config.destination[config.archive.destination],
         own_title=config.dicom.ae_title,
         timeout_seconds=config.archive.timeout_seconds,
-        bind=config.dicom.bind,
+        door=config.dicom,
     )
 
 

@@ -39,8 +39,8 @@ def archive_scu(config: Config) -> Lines:
         " the association that the node asked for, with role selection; by C-MOVE"
         f" (`archive.retrieve`) to the AE title `archive.move_ae_title`"
         f" (`{config.archive.move_ae_title}`) at `archive.move_port`"
-        f" ({config.archive.move_port}), which is open for as long as one retrieval. Transfer"
-        " syntaxes, each line in a context of its own:"
+        f" ({config.archive.move_port}), which is open for as long as one retrieval and speaks"
+        " TLS where `dicom.port` does. Transfer syntaxes, each line in a context of its own:"
     )
     for row in retrieve._ENCODINGS:
         yield f"- {listed(row)}"

@@ -27,6 +27,7 @@ from dicom_node.desk import file_meta
 from dicom_node.intake import IMAGES, Command, is_valid_uid, name_of
 from dicom_node.network import BoundedHandler, Server, hang_up, send_without_delay
 from dicom_node.send import associated, entity_for
+from dicom_node.tls import server_context
 from sifdetect.errors import NetworkError
 
 GET = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -136,7 +137,11 @@ def _by_move(
 
 @contextmanager
 def _listening(archive: Archive, settings: ArchiveConfig, basket: Basket) -> Iterator[None]:
-    """A storage SCP that is there for one retrieval and takes that study alone."""
+    """A storage SCP that is there for one retrieval and takes that study alone.
+
+    It speaks TLS, and asks for certificates, where the node's own port does.
+    """
+    secure = server_context(archive.door)
     entity = AE(ae_title=settings.move_ae_title)
     entity.require_called_aet = True
     entity.maximum_associations = 4
@@ -147,16 +152,17 @@ def _listening(archive: Archive, settings: ArchiveConfig, basket: Basket) -> Ite
         (evt.EVT_CONN_OPEN, send_without_delay),
         (evt.EVT_C_STORE, _on_store, [basket]),
     ]
-    address = (archive.bind, settings.move_port)
+    address = (archive.door.bind, settings.move_port)
     try:
         server = entity.make_server(
             address, evt_handlers=handlers, server_class=Server, request_handler=BoundedHandler
         )
     except OSError as error:
         raise NetworkError(
-            f"{archive.bind} port {settings.move_port} cannot be listened on: {error.strerror}",
+            f"{archive.door.bind} port {settings.move_port} cannot be listened on: {error.strerror}",
             hint="Choose another archive.move_port",
         ) from error
+    cast(Server, server).secure = secure
     entity._servers.append(server)
     threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="move").start()
     try:

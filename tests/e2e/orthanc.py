@@ -29,15 +29,24 @@ class Orthanc:
         command: the Orthanc program.
         folder: empty folder for configuration, storage and log.
         peers: DICOM peers to send to, symbolic name to (AE title, port) on loopback.
+        tls: certificate, key and authority (PEM files) with which it speaks DICOM over TLS alone.
     """
 
-    def __init__(self, command: Path, folder: Path, peers: Mapping[str, tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        command: Path,
+        folder: Path,
+        peers: Mapping[str, tuple[str, int]],
+        *,
+        tls: tuple[str, str, str] | None = None,
+    ) -> None:
         self.ae_title = "ORTHANC"
         self.dicom_port = free_port()
         self.http_port = free_port()
         self._command = command
         self._folder = folder
         self._peers = dict(peers)
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Orthanc:
@@ -116,9 +125,28 @@ class Orthanc:
             "KeepAlive": True,
             "UnknownSopClassAccepted": True,
             "DicomModalities": {
-                name: {"AET": title, "Host": "127.0.0.1", "Port": port, "Timeout": 60}
+                name: {
+                    "AET": title,
+                    "Host": "127.0.0.1",
+                    "Port": port,
+                    "Timeout": 60,
+                    "UseDicomTls": self._tls is not None,
+                }
                 for name, (title, port) in self._peers.items()
             },
+            **self._secured(),
+        }
+
+    def _secured(self) -> dict[str, Any]:
+        if self._tls is None:
+            return {}
+        certificate, key, authority = self._tls
+        return {
+            "DicomTlsEnabled": True,
+            "DicomTlsCertificate": certificate,
+            "DicomTlsPrivateKey": key,
+            "DicomTlsTrustedCertificates": authority,
+            "DicomTlsRemoteCertificateRequired": True,
         }
 
     def _wait_until_it_answers(self) -> None:
