@@ -159,7 +159,7 @@ def _listening(archive: Archive, settings: ArchiveConfig, basket: Basket) -> Ite
         )
     except OSError as error:
         raise NetworkError(
-            f"{archive.door.bind} port {settings.move_port} cannot be listened on: {error.strerror}",
+            f"{address[0]} port {address[1]} cannot be listened on: {error.strerror}",
             hint="Choose another archive.move_port",
         ) from error
     cast(Server, server).secure = secure

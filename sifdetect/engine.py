@@ -42,10 +42,21 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that is ready to run."""
+    """A bundle that is ready to run.
+
+    Attributes:
+        network: as its answers count; see ``as_used``.
+        single: asked once where the other is asked twice; None where both are the same.
+    """
 
     spec: BundleSpec
     network: Network
+    single: Network | None = None
+
+    @property
+    def quick(self) -> Bundle:
+        """The bundle asked once: for what only leads to the place where it is asked in earnest."""
+        return self if self.single is None else Bundle(self.spec, self.single)
 
 
 class Models:
@@ -90,7 +101,7 @@ class Models:
             folder = self.folder / name
             spec = verify(folder)
             network = load_network(folder, spec, engine=self.engine, device=self.device)
-            self._loaded[name] = Bundle(spec, as_used(network, spec))
+            self._loaded[name] = Bundle(spec, as_used(network, spec), network)
         return self._loaded[name]
 
 

@@ -35,6 +35,7 @@ _FRACTURED_LEVELS = (SacralLevel.S1, SacralLevel.S2, SacralLevel.S3)
 _WHOLE = 0.98
 _REFIT_MM = 10.0
 """Parts that disagree more than this about the frame do not set it anew."""
+_REFITS = 1
 _STILL_MM = 4.0
 """A frame that moves less than this at the sacrum's corners is left; networks bear more."""
 
@@ -212,12 +213,13 @@ def _share_seen(found: Localization) -> float:
 
 
 def _segmented(roles: Roles, frame: SacralFrame, model: Bundle) -> Segmentation:
-    """Segment, set the frame by what was found, and segment once more where it moved."""
-    first = segment(roles, _covered(frame, roles), model)
-    refitted = frame_of_parts(first)
-    if refitted is None or refitted[1] > _REFIT_MM or not _moved(frame, refitted[0]):
-        return first
-    return segment(roles, _covered(refitted[0], roles), model)
+    """Set the frame by the parts that are found in it, then segment in earnest."""
+    for _ in range(_REFITS):
+        refitted = frame_of_parts(segment(roles, _covered(frame, roles), model.quick))
+        if refitted is None or refitted[1] > _REFIT_MM or not _moved(frame, refitted[0]):
+            break
+        frame = refitted[0]
+    return segment(roles, _covered(frame, roles), model)
 
 
 def _moved(before: SacralFrame, after: SacralFrame) -> bool:

@@ -43,7 +43,7 @@ def marked(components: LabelMap, grid: Grid) -> LabelMap:
     """
     marked = transferred(components, grid)
     # Not setdiff1d: it sorts a whole scan to look for the few numbers of its findings.
-    lost = [n for n in np.unique(components.values) if n and not (marked.values == n).any()]
+    lost = sorted(_numbers(components, components) - _numbers(marked, components))
     if not lost:
         return marked
     values = marked.values.copy()
@@ -54,6 +54,15 @@ def marked(components: LabelMap, grid: Grid) -> LabelMap:
         if len(inside):
             values[tuple(inside[len(inside) // 2])] = number
     return LabelMap(values, grid)
+
+
+def _numbers(labels: LabelMap, components: LabelMap) -> set[int]:
+    """The numbers on a grid, looked for where ``components`` can have put them."""
+    box = _box(components, labels.grid)
+    if box is None:
+        return set()
+    held = labels.values[tuple(slice(a, b) for a, b in zip(*box, strict=True))]
+    return set(np.flatnonzero(np.bincount(held.ravel())).tolist()) - {0}
 
 
 def _box(labels: LabelMap, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:

@@ -38,10 +38,16 @@ ENHANCED_NAMES = {
 
 @dataclass(frozen=True)
 class Instance:
-    """A DICOM file without its pixels, and where the pixels are."""
+    """A DICOM file without its pixels, and where the pixels are.
+
+    Attributes:
+        unread: byte at which what the data set leaves out begins, Pixel Data first; None where the
+            file must be read from its start again.
+    """
 
     dataset: Dataset = field(repr=False)
     located: Located
+    unread: int | None = None
 
     @property
     def enhanced(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
+from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
@@ -31,6 +32,9 @@ _MOST_VOXELS = 1 << 30
 """4 GB of float32: 4096 slices of 512×512. A header of a few bytes could ask for any amount."""
 LOWEST_HU = -1024.0
 """Air; what lies below is padding outside the scanner's field of view."""
+
+_DESCRIBING = (0x0028, 0x7FE0)
+"""Groups that say what Pixel Data mean: Image Pixel Module (PS3.3 C.7.6.3), offsets of frames."""
 
 _NATIVE = (
     ImplicitVRLittleEndian,
@@ -105,8 +109,18 @@ def _said(error: Exception) -> str:
 
 
 def _with_pixels(instance: Instance) -> Dataset:
+    """Pixel Data and what describes them; of the file only what was not read for the header."""
+    header = instance.dataset
     with instance.located.open() as stream:
-        dataset = dcmread(stream, force=True)
+        if instance.unread is None:
+            dataset = dcmread(stream, force=True)
+        else:
+            stream.seek(instance.unread)
+            dataset = read_dataset(stream, *header.original_encoding)
+            dataset.set_original_encoding(*header.original_encoding)
+            dataset.file_meta = header.file_meta
+            for group in _DESCRIBING:
+                dataset.update(header.group_dataset(group))
     if "PixelData" not in dataset:
         raise UnreadableInput("the file holds no Pixel Data")
     return dataset

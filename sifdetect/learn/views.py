@@ -43,12 +43,12 @@ class View:
 
 _ORGANS_MM = (0.0, 55.0, -20.0)
 VIEWS = (
-    View((64, 64, 64), 4, 0.1, (35, 35, 60), {Modality.CT: 0.75, Modality.MR: 0.3}),
-    View((64, 24, 56), 10, 0.8, (8, 14, 22), {Modality.CT: 0.05, Modality.MR: 0.3}),
-    View((16, 64, 64), 12, 0.2, (12, 25, 60), {Modality.CT: 0.05, Modality.MR: 0.2}, above=0.3),
-    View((64, 56, 24), 10, 0.4, (15, 20, 30), {Modality.CT: 0.15, Modality.MR: 0.08}),
-    View((24, 56, 56), 10, 0.1, (8, 30, 25), {Modality.CT: 0, Modality.MR: 0.08}, 0, _ORGANS_MM),
-    View((48, 48, 24), 14, 0.1, (8, 30, 35), {Modality.CT: 0, Modality.MR: 0.04}, 0, _ORGANS_MM),
+    View((64, 64, 64), 4, 0.1, (35, 35, 60), {Modality.CT: 0.75, Modality.MR: 0.2}),
+    View((64, 24, 56), 10, 0.8, (8, 14, 22), {Modality.CT: 0.05, Modality.MR: 0.25}),
+    View((16, 64, 64), 12, 0.2, (12, 25, 60), {Modality.CT: 0.05, Modality.MR: 0.22}, above=0.3),
+    View((64, 56, 24), 10, 0.4, (15, 20, 30), {Modality.CT: 0.15, Modality.MR: 0.1}),
+    View((24, 56, 56), 10, 0.1, (8, 30, 25), {Modality.CT: 0, Modality.MR: 0.15}, 0, _ORGANS_MM),
+    View((48, 48, 24), 14, 0.1, (8, 30, 35), {Modality.CT: 0, Modality.MR: 0.08}, 0, _ORGANS_MM),
 )
 """Trunk; coronal along the sacrum; sagittal lumbar or sacral; axial; sagittal and axial of the
 organs of the lesser pelvis, with the sacrum at the edge or out of view."""

@@ -70,8 +70,8 @@ def test_a_listener_in_clear_gets_nothing_from_it(
     config = replace(_config(pacs, tmp_path, "c-move", move_port), dicom=DicomConfig())
     archive = archive_of(config)
     (series,) = archive.series(uid)
+    wanted = [(uid, str(series.SeriesInstanceUID))]
     with pytest.raises(NetworkError):
-        wanted = [(uid, str(series.SeriesInstanceUID))]
         fetch(archive, config.archive, wanted, _basket(tmp_path, uid))
 
 
