@@ -116,8 +116,18 @@ def _write_weights(state: Mapping[str, torch.Tensor], spec: BundleSpec, draft: P
     torch.save(halved, draft / TORCH_WEIGHTS)
     converted = _converted(module, len(spec.inputs), 4 * spec.multiple)
     converted.reshape(openvino.PartialShape([1, len(spec.inputs), *(spec.shape or (-1, -1, -1))]))
+    _fold(converted)
     openvino.save_model(converted, draft / OPENVINO_MODEL, compress_to_fp16=True)
     share_weights(draft / OPENVINO_MODEL, draft / OPENVINO_WEIGHTS, draft / TORCH_WEIGHTS)
+
+
+def _fold(model: Any) -> None:
+    """Work out what is the same for every input: two thirds of the graph are shapes."""
+    from openvino.passes import ConstantFolding, Manager  # noqa: PLC0415  # slow to import
+
+    manager = Manager()
+    manager.register_pass(ConstantFolding())
+    manager.run_passes(model)
 
 
 def _converted(module: torch.nn.Module, inputs: int, side: int) -> Any:

@@ -19,6 +19,7 @@ CONSTANTS = "openvino_constants"
 ALIGNMENT = 64
 """Bytes; torch's own, and enough for every type and vector unit."""
 
+_BETWEEN = re.compile(rb">\s+<")
 _PLACE = re.compile(rb'offset="(\d+)" size="(\d+)"')
 _LOCAL_HEADER = 30
 """Bytes of a zip's local header before name and extra field (PKWARE APPNOTE 4.3.7)."""
@@ -57,7 +58,7 @@ def share_weights(graph: Path, binary: Path, weights: Path) -> None:
         at, size = int(match[1]), int(match[2])
         return b'offset="%d" size="%d"' % (places[at, size], size)
 
-    graph.write_bytes(_PLACE.sub(moved, text))
+    graph.write_bytes(_BETWEEN.sub(b"><", _PLACE.sub(moved, text)))  # indents are half of it
     binary.unlink()
 
 
