@@ -6,9 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sifdetect import pipeline
-from sifdetect.anatomy import AnatomyLabel, Modality, MrWeighting, Plane, SacralLevel, Side
+from sifdetect.anatomy import (
+    AnatomyLabel,
+    Modality,
+    MrWeighting,
+    Plane,
+    RegionClass,
+    SacralLevel,
+    Side,
+)
 from sifdetect.engine import Bundle
 from sifdetect.errors import NoSacrumInView, UnsuitableSeries
 from sifdetect.findings import Basis, Presence, SourceSeries
@@ -81,6 +90,28 @@ def test_a_fracture_on_ct_is_found_where_it_is() -> None:
     left = labels.anatomy.centroid_lps_mm(AnatomyLabel.SACRAL_ALA_LEFT)
     assert left is not None
     assert left[0] > CENTER[0]
+
+
+def test_what_only_places_the_frame_is_asked_once() -> None:
+    """One quick question that sees no lesion, then one in earnest, whose answer counts."""
+    models, asked = PaintedModels(), []
+    region = models.region(Modality.CT)
+
+    def once(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+        asked.append("once")
+        answer = region.network(channels)
+        answer[len(RegionClass) : -1] = -8.0
+        return answer
+
+    def in_earnest(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+        asked.append("in earnest")
+        return region.network(channels)
+
+    models._loaded[region.spec.name] = Bundle(region.spec, in_earnest, once)
+    scan = series(broken_on_the_left(axial()).volume(), "1.1")
+    findings = analyze_study(Study("1", (scan,)), models).findings
+    assert asked == ["once", "in earnest"]
+    assert [one.side for one in findings.fractures] == [Side.LEFT]
 
 
 def test_mr_is_read_from_both_series_of_one_frame_of_reference() -> None:
