@@ -39,9 +39,9 @@ _REFITS = 1
 _STILL_MM = 4.0
 """A frame that moves less than this at the sacrum's corners is left; networks bear more."""
 
-_SURE_MM = 8.0
-"""A localizer's residual; with more than this the study's other series are asked too. Of 32
-synthetic MR images nine in ten lie below 5.9."""
+_SURE_MM, _SURE_MM3 = 8.0, 150_000.0
+"""A localizer's residual and its sacrum; with more, or less of it, the study's other series are
+asked too. Of 32 synthetic MR images nine in ten lie below 5.9 mm; a whole sacrum has 200–300 ml."""
 _LEAST_MM3 = 8000.0
 """Less bone than this, a twentieth of a sacrum, is no sacrum: as the localizer has it."""
 
@@ -187,7 +187,9 @@ def _located(
 
 
 def _localized(group: Sequence[Series], models: Models) -> Localization:
-    """From the first series whose voxels agree about where they lie, else the one that does best.
+    """From the first series that shows much of a sacrum whose voxels agree about where they lie,
+    else from the one that shows most of it: how much bone is seen tells the wrong one from the
+    right one better than how well its voxels agree (docs/training).
 
     Those that show edema are looked at first.
     """
@@ -200,11 +202,11 @@ def _localized(group: Sequence[Series], models: Models) -> Localization:
         except NoSacrumInView as error:
             failures.append(error)
             continue
-        if found[-1].residual_mm <= _SURE_MM:
+        if found[-1].residual_mm <= _SURE_MM and found[-1].sacrum_volume_mm3 >= _SURE_MM3:
             break
     if not found:
         raise failures[0]
-    return min(found, key=lambda one: one.residual_mm)
+    return max(found, key=lambda one: one.sacrum_volume_mm3)
 
 
 def _share_seen(found: Localization) -> float:

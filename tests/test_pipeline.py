@@ -137,10 +137,11 @@ def test_mr_of_another_frame_of_reference_is_not_mixed_in() -> None:
     assert said["1.2"].reason
 
 
+@pytest.mark.parametrize("residual_mm", [12.0, 3.0], ids=["voxels disagree", "little is seen"])
 def test_where_a_series_leaves_the_localizer_unsure_another_one_places_the_sacrum(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, residual_mm: float
 ) -> None:
-    """A frame that its voxels disagree about, 260 mm off, gives way to the T1's."""
+    """A frame of a fifth of a sacrum, 260 mm off, gives way to the T1's, which shows all of it."""
     stir = series(bruised_on_the_right(coronal()).volume(MrWeighting.STIR), "1.1")
     t1 = series(Painting(axial(), CENTER).volume(MrWeighting.T1), "1.2")
 
@@ -149,7 +150,7 @@ def test_where_a_series_leaves_the_localizer_unsure_another_one_places_the_sacru
         if volume.weighting is not MrWeighting.STIR:
             return found
         off = replace(found.frame, origin_lps_mm=found.frame.origin_lps_mm + 150.0)
-        return replace(found, frame=off, residual_mm=12.0)
+        return replace(found, frame=off, residual_mm=residual_mm, sacrum_volume_mm3=5e4)
 
     monkeypatch.setattr(pipeline, "localize", unsure_of_stir)
     (fracture,) = analyze_study(Study("1", (t1, stir)), MODELS).findings.fractures
