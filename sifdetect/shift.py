@@ -74,8 +74,8 @@ def _nearest(sacrum: Sacrum, bone: Points, line: Points, side: Side) -> NDArray[
     along = (frame.axes * outwards) @ grid.affine_lps_mm[:3, :3] / grid.spacing_mm
     order = linear_sum_assignment(-np.abs(along))[1]
     sign = np.where(along[np.arange(3), order] < 0, -1, 1)
-    turned = (points.index[:, order] * sign for points in (bone, line))
-    found = nearest(*turned, grid.spacing_mm[order]) * sign
+    index, among = (points.index[:, order] * sign for points in (bone, line))
+    found = nearest(index, among, grid.spacing_mm[order]) * sign
     return np.asarray(found[:, np.argsort(order)])
 
 
