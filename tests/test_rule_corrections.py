@@ -40,6 +40,24 @@ def test_a_line_in_the_ramus_of_the_ischium_breaks_the_ring(z: float, broken: bo
     assert (Side.LEFT in ring.broken) is broken
 
 
+@pytest.mark.parametrize("aside_mm", [-11.0, 0.0, 11.0])
+def test_the_symphysis_may_lie_beside_the_midline_of_the_sacrum(aside_mm: float) -> None:
+    """As where the pelvis is turned; the pubis on the far side was once not found."""
+    frame = straight_frame()
+    grid = frame.grid((-80, 60, -50), (80, 130, 50), 2.5)
+    index = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1)
+    place = frame.to_frame_mm(grid.index_to_mm(index))
+    from_symphysis = place[..., 0] - aside_mm
+    rami = (np.abs(place[..., 1] - 95) < 8) & (np.abs(place[..., 2]) < 10)
+    anatomy = np.zeros(grid.shape, dtype=np.uint8)
+    anatomy[rami & (from_symphysis > 2)] = AnatomyLabel.HIP_LEFT
+    anatomy[rami & (from_symphysis < -2)] = AnatomyLabel.HIP_RIGHT
+    crack = (anatomy > 0) & (np.abs(np.abs(from_symphysis) - 28) < 2)
+    lesions = np.where(crack, np.uint8(LesionBit.FRACTURE_LINE), np.uint8(0))
+    ring = ring_of(LabelMap(anatomy, grid), LabelMap(lesions, grid), frame)
+    assert ring.seen == ring.broken == {Side.RIGHT, Side.LEFT}
+
+
 @pytest.mark.parametrize(("contact_mm", "kind"), [(21.0, BakkerType.A3), (0.0, None)])
 def test_a_line_across_the_corner_is_of_the_rim(contact_mm: float, kind: BakkerType | None) -> None:
     """From the anterior cortex into the joint at 58°, though half of it is 14 mm from the joint."""
@@ -133,7 +151,7 @@ def test_limbs_of_a_third_of_a_segment_are_limbs() -> None:
 def test_the_limb_that_leaves_the_bodies_is_the_one() -> None:
     """A lying fragment of S1 ends in its body, of which it takes up more: the limb gapes there."""
     phantom = Phantom().across(0.9, 38.0, 38.0)
-    phantom.lesions[(phantom.anatomy == AnatomyLabel.SACRAL_BODY) & (phantom.y > 3)] = 0
+    phantom.lesions[(phantom.anatomy == AnatomyLabel.SACRAL_BODY) & (phantom.y > -3)] = 0
     phantom.across(0.3, 14.0, 14.0)
     phantom.line(Side.LEFT, 0.05, 0.9, x_mm=6.0)
     phantom.line(Side.LEFT, 0.1, 0.95).line(Side.RIGHT, 0.1, 0.95)
