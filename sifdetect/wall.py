@@ -154,9 +154,9 @@ def boundary_breaks(sacrum: Sacrum) -> dict[SacralLevel, WallBreak]:
 
 def _middle(sacrum: Sacrum) -> _Middle:
     """The bodies' bone near the midline, ventral to the canal, and their wall."""
-    bodies, away = sacrum.bodies, np.abs(sacrum.bodies.offset_mm)
-    bone = bodies.only(away <= MIDDLE_MM)
-    wall = bodies.only((away <= WALL_MIDDLE_MM) & sacrum.beside_canal[tuple(bodies.index.T)])
+    near = sacrum.bodies.only(np.abs(sacrum.bodies.offset_mm) <= WALL_MIDDLE_MM)
+    bone = near.only(np.abs(near.offset_mm) <= MIDDLE_MM)
+    wall = near.only(sacrum.beside_canal[tuple(near.index.T)])
     return _Middle(*(part.only(_ventral(sacrum, part)) for part in (bone, wall)))
 
 
