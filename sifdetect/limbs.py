@@ -125,7 +125,9 @@ def edema_strut(sacrum: Sacrum, edema: Points, least_mm3: float) -> Points | Non
     return None
 
 
-def own_edema(sacrum: Sacrum, edema: Points, lines: Lines, side: Side, least_mm3: float) -> Points:
+def own_edema(
+    sacrum: Sacrum, edema: Points, lines: Lines, side: Side, *, least_mm3: float
+) -> Points:
     """The edema that is an ala's own and not that of a line across the bodies.
 
     It is farther than SWOLLEN_MM from the line, and some of it goes on beyond the line's height: a

@@ -143,7 +143,11 @@ def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Frac
     for side in SIDES:
         edema = marrow.edema[side] if marrow.edema is not None else None
         dense = marrow.sclerosis[side] if marrow.sclerosis is not None else None
-        own = edema if edema is None else own_edema(sacrum, edema, lines, side, MIN_EDEMA_MM3)
+        own = (
+            edema
+            if edema is None
+            else own_edema(sacrum, edema, lines, side, least_mm3=MIN_EDEMA_MM3)
+        )
         named = _named(sacrum, side, line=lines.of[side], edema=own, dense=dense)
         if named is not None:
             alar = True
