@@ -19,6 +19,10 @@ MIN_ALA_MM = 8.0
 MIN_ROWS = 12
 """Fewer rows of a line than this have no course."""
 
+JOINT_SIDE_MM = 3.0
+"""A line this close, two voxels, to the lateral surface of the ala runs in the joint face; one that
+only ends at the ala's ventral or dorsal surface, around which the hip bone reaches, does not."""
+
 _SLAB_MM = 6.0
 
 
@@ -49,7 +53,7 @@ def course_of(sacrum: Sacrum, line: Points, side: Side) -> Course:
         },
         canal_contact_mm2=_area_mm2(line.frame_mm, sacrum.canal_mm, sacrum.voxel_mm),
         joint_contact_mm=_height_mm(ala.frame_mm[in_joint], sacrum.voxel_mm),
-        joint_contact_share=float(in_joint.mean()) if len(ala) else 0.0,
+        joint_contact_share=_share(in_joint & (rows.beside_mm(ala, side) <= JOINT_SIDE_MM)),
         lean_deg=_lean_deg(rows, ala, side),
         depth_mm=float(np.nanpercentile(front, 90)) if np.isfinite(front).any() else None,
         anterior_contact_mm=_height_mm(ala.frame_mm[front <= sacrum.voxel_mm], sacrum.voxel_mm),
@@ -105,6 +109,11 @@ class _Rows:
         width = np.where(width >= MIN_ALA_MM, width, np.nan)
         return (points.offset_mm * _sign(side) - inner + self.step_mm / 2) / width, width
 
+    def beside_mm(self, points: Points, side: Side) -> Floats:
+        """(n,) distance from the lateral surface of the ala; NaN where there is none."""
+        _, y, z = self._bins(points).T
+        return np.asarray(self.outer[y, z] - points.offset_mm * _sign(side))
+
     def depth_mm(self, points: Points, side: Side) -> Floats:
         """(n,) distance behind the anterior cortex of the ala; NaN where there is none."""
         x, _, z = self._bins(points).T
@@ -133,6 +142,10 @@ def _lean_deg(rows: _Rows, line: Points, side: Side) -> float | None:
     if spread < MIN_ROWS * MIN_ALA_MM:
         return None
     return float(np.degrees(np.arctan(-(across * depth).sum() / spread)))
+
+
+def _share(chosen: NDArray[np.bool_]) -> float:
+    return float(chosen.mean()) if len(chosen) else 0.0
 
 
 def _area_mm2(line_mm: Floats, wall_mm: Floats, voxel_mm: float) -> float:

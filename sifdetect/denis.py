@@ -9,14 +9,11 @@ from sifdetect.findings import Basis, DenisFinding, Presence
 from sifdetect.measurements import SIDES, SideMeasurements, WallBreak
 from sifdetect.rules import LINES, Facts, Rule, first_match, reaches, unseen_sides
 
-TRANSLATED_MM = 1.7
-"""A step of 2 mm less what the measure is off; undisplaced walls measure up to 1.4 mm."""
+TRANSLATED_MM = 1.5
+"""A step of 2 mm less what the measure is off (0.5 mm; undisplaced walls measure up to 1 mm)."""
 
 BENT_DEG = 3.0
 """Angle from which the wall is bent; the boundaries of whole sacra measure up to 3°."""
-
-COMMINUTED_LEVEL = 1.2
-"""A transverse limb above this breaks S1 or its lower end plate."""
 
 AT_BOUNDARY = 0.25
 """A break this close to the boundary of two segments is named after both."""
@@ -50,7 +47,6 @@ class _Centre:
     zone: int | None
     wall: WallBreak | None
     comminution_mm3: float
-    upper: bool
 
 
 DENIS_OF_ALA: tuple[Rule[_Half, int | None], ...] = (
@@ -94,7 +90,7 @@ SUBTYPE: tuple[Rule[_Centre, int | None], ...] = (
     Rule("not of the central zone", lambda c: c.zone != 3, None, _STRANGE_VOGNSEN),
     Rule(
         "S1 comminuted",
-        lambda c: c.comminution_mm3 >= COMMINUTED_MM3 and c.upper,
+        lambda c: c.comminution_mm3 >= COMMINUTED_MM3,
         4,
         _STRANGE_VOGNSEN,
     ),
@@ -184,8 +180,7 @@ def _names(levels: tuple[SacralLevel, ...]) -> str:
 
 def _centre(facts: Facts, zone: int | None) -> _Centre:
     measured = facts.measurements
-    upper = any(limb.level < COMMINUTED_LEVEL for limb in measured.transverse)
-    return _Centre(zone, measured.wall, measured.comminution_mm3, upper)
+    return _Centre(zone, measured.wall, measured.comminution_mm3)
 
 
 def _wall_evidence(centre: _Centre) -> dict[str, float | str | bool]:

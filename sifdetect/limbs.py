@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Side
 from sifdetect.components import Points, Sacrum, length_mm, lesion, plane_normal
 from sifdetect.findings import Basis
-from sifdetect.measurements import SIDES, TransverseLimb, VerticalLimb
+from sifdetect.gaps import closer
+from sifdetect.measurements import LEAVES, LEAVES_EDEMA, SIDES, TransverseLimb, VerticalLimb
 from sifdetect.voxels import Mask, around, joined
 
 MIN_LINE_MM3 = 80.0
@@ -34,11 +35,8 @@ TRANSVERSE_MM = 15.0
 BAND_LEVELS = 0.3
 """Half the height, 6–9 mm, within which a line in an ala may be the end of a transverse one."""
 
-LIMB_LEVELS = 0.4
-"""A vertical limb leaves the transverse one by at least this, 9–12 mm, beyond its band."""
-
 MIN_LIMB_MM3 = 40.0
-"""Half of the least line: what must lie above or below the band."""
+"""Half of the least line: what must lie LEAVES above or below the junction."""
 
 STRUT_LEVELS = 0.9
 """Height of the edema around a transverse line, 20–25 mm."""
@@ -46,6 +44,12 @@ STRUT_LEVELS = 0.9
 FRAGMENT_LEVELS, FRAGMENTED = 0.25, 0.15
 """With more than this share of a transverse line farther than 7 mm from its ends' level, other
 fragments' lines hang together with it."""
+
+SHEET_LEVELS = 0.1
+"""Half the height, 2–3 mm, of a slice through a transverse line: what its area is told by."""
+
+SWOLLEN_MM = 16.0
+"""Edema this close to a transverse line is taken for that line's own (it reaches 5–15 mm)."""
 
 _STEP_LEVELS, _COLUMN_MM = 0.05, 1.5
 _FOREIGN = (AnatomyLabel.HIP_RIGHT, AnatomyLabel.HIP_LEFT, AnatomyLabel.L5, AnatomyLabel.LUMBAR)
@@ -121,18 +125,52 @@ def edema_strut(sacrum: Sacrum, edema: Points, least_mm3: float) -> Points | Non
     return None
 
 
-def as_transverse(points: Points, basis: Basis) -> TransverseLimb:
+def own_edema(
+    sacrum: Sacrum, edema: Points, lines: Lines, side: Side, *, least_mm3: float
+) -> Points:
+    """The edema that is an ala's own and not that of a line across the bodies.
+
+    It is farther than SWOLLEN_MM from the line, and some of it goes on beyond the line's height: a
+    fracture of the ala follows the load, upwards or down (Linstrom 2009, Spine 34:309).
+    """
+    across = lines.of[Side.MIDLINE]
+    if len(edema) == 0 or len(across) == 0:
+        return edema
+    own = edema.only(~closer(edema.frame_mm, across.frame_mm, SWOLLEN_MM))
+    for limb in lines.transverse:
+        beyond = own.only(np.abs(own.level - limb.junction[side]) > LEAVES_EDEMA)
+        if large(sacrum, beyond, least_mm3) is None:
+            return own.only(np.zeros(len(own), dtype=np.bool_))
+    return own
+
+
+def large(sacrum: Sacrum, points: Points, least_mm3: float) -> Points | None:
+    """The connected parts of at least ``least_mm3``; None where there is none."""
+    number = joined(points.index, sacrum.segmentation.grid.spacing_mm, 0.0)
+    size_mm3 = np.bincount(number) * sacrum.segmentation.grid.voxel_volume_mm3
+    kept = np.isin(number, np.flatnonzero(size_mm3 >= least_mm3))
+    return points.only(kept) if kept.any() else None
+
+
+def as_transverse(points: Points, basis: Basis, line: Points | None = None) -> TransverseLimb:
     """Where points that cross the bodies meet the midline and leave the bodies.
 
     Where S1 is comminuted, further fragments' lines hang together with the limb; it is told from
-    them as the sheet that takes up most of the cross-section of the bodies.
+    them as the sheet that takes up most of the cross-section of the sacrum. Fragments end in the
+    body of S1; the limb that parts the sacrum goes on to where it ends or meets vertical lines.
+
+    Args:
+        points: in the bodies.
+        basis: what they are.
+        line: all lines of the sacrum, of which ``points`` are a part; None for the points alone.
     """
     junction = _junction(points)
     ends = sum(junction.values()) / len(junction)
+    around = points if line is None else line
     if basis in (Basis.LINE, Basis.LINE_AND_EDEMA):
         beyond = np.abs(points.level - ends) > FRAGMENT_LEVELS
         if beyond.mean() > FRAGMENTED:
-            sheet = _fullest_sheet(points)
+            sheet = _fullest_sheet(points, around)
             points, junction = sheet, _junction(sheet)
             ends = sum(junction.values()) / len(junction)
     middle = points.level[np.abs(points.offset_mm) <= CROSSED_MM]
@@ -143,6 +181,7 @@ def as_transverse(points: Points, basis: Basis) -> TransverseLimb:
         level=float(np.median(middle)) if len(middle) else ends,
         junction=junction,
         width_mm=left - right,
+        area_mm2=_columns(around, ends) * _COLUMN_MM**2,
     )
 
 
@@ -156,17 +195,17 @@ def _junction(points: Points) -> dict[Side, float]:
     return junction
 
 
-def _fullest_sheet(points: Points) -> Points:
-    """The points near the level at which most columns along the sacrum hold one."""
-    column = np.rint(points.frame_mm[:, :2] / _COLUMN_MM).astype(int)
-    best, most = points, -1
-    for level in np.arange(points.level.min(), points.level.max() + _STEP_LEVELS, _STEP_LEVELS):
-        near = np.abs(points.level - level) <= _WAVE_LEVELS / 2
-        count = len(np.unique(column[near], axis=0))
-        if count > most:
-            wide = np.abs(points.level - level) <= _WAVE_LEVELS
-            best, most = points.only(wide), count
-    return best
+def _fullest_sheet(points: Points, line: Points) -> Points:
+    """The points near the level at which the line has its largest cross-section."""
+    levels = np.arange(points.level.min(), points.level.max() + _STEP_LEVELS, _STEP_LEVELS)
+    best = max(levels, key=lambda level: _columns(line, level))
+    return points.only(np.abs(points.level - best) <= _WAVE_LEVELS)
+
+
+def _columns(line: Points, level: float) -> int:
+    """Number of columns along the sacrum that hold a voxel of a line near a level."""
+    near = np.abs(line.level - level) <= SHEET_LEVELS
+    return len(np.unique(np.rint(line.frame_mm[near, :2] / _COLUMN_MM).astype(int), axis=0))
 
 
 def _significant(sacrum: Sacrum) -> tuple[Points, NDArray[np.int64]]:
@@ -196,7 +235,7 @@ def _transverse(sacrum: Sacrum, points: Points) -> tuple[tuple[TransverseLimb, .
         if sacrum.volume_mm3(part) < MIN_LINE_MM3:
             continue
         if _crosses(part):
-            limbs.append(as_transverse(part, Basis.LINE))
+            limbs.append(as_transverse(part, Basis.LINE, points))
             central[chosen] = True
         elif _astride(part):
             vertical = True
@@ -224,7 +263,7 @@ def _ends(points: Points, own: Mask, junction: float, least: float) -> Mask:
     limb of its own; else what lies in a corridor that the side's limb does not run through.
     """
     from_junction = np.abs(points.level - junction)
-    beyond = own & (from_junction > LIMB_LEVELS)
+    beyond = own & (from_junction > LEAVES)
     if beyond.sum() < least:
         return np.asarray(own & ~beyond)
     medial = np.isin(points.label, (*_CORRIDORS, AnatomyLabel.SACRAL_BODY))

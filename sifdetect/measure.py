@@ -9,18 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
+from sifdetect.comminution import comminution_mm3
 from sifdetect.components import HALF, Points, Sacrum, describe, length_mm, lesion
 from sifdetect.findings import Basis, Fracture, OtherFinding
-from sifdetect.gaps import closer, gap_mm
-from sifdetect.limbs import Lines, as_transverse, edema_strut, sort_lines
-from sifdetect.measurements import SIDES, Measurements, SideMeasurements, TransverseLimb
+from sifdetect.gaps import gap_mm
+from sifdetect.limbs import Lines, as_transverse, edema_strut, large, own_edema, sort_lines
+from sifdetect.measurements import (
+    SIDES,
+    Measurements,
+    SideMeasurements,
+    TransverseLimb,
+    main_limb,
+)
 from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
 from sifdetect.ring import ring_of
 from sifdetect.score import MIN_EDEMA_MM3, score
 from sifdetect.sides import foramen_gaps, measure_side
 from sifdetect.volume import LabelMap, Segmentation
-from sifdetect.voxels import joined, together
-from sifdetect.wall import boundary_breaks, comminution_mm3, widest_break, with_break
+from sifdetect.voxels import together
+from sifdetect.wall import boundary_breaks, wall_break, with_break
 
 __all__ = ["Measurements", "measure"]
 
@@ -35,10 +42,6 @@ MIN_LEVEL_SHARE = 0.05
 
 MIDLINE_MM = 3.0
 """A finding crosses the midline where it reaches this far, two voxels, on both sides of it."""
-
-
-SWOLLEN_MM = 16.0
-"""Edema this close to a transverse line is taken for that line's own (it reaches 5–15 mm)."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def measure(
         for number, index in enumerate(parts, start=1):
             components[tuple(index.T)] = number
     of = {fracture.side: points for fracture, points in found}
-    wall = widest_break(sacrum, lines.transverse)
+    limb, across = main_limb(lines.transverse), lines.of[Side.MIDLINE]
+    wall = None if limb is None else wall_break(sacrum, limb.level)
     placed = tuple(
         _placed(sacrum, fracture, number, index)
         for number, ((fracture, _), index) in enumerate(zip(found, outlined, strict=True), 1)
@@ -93,9 +97,7 @@ def measure(
         transverse=_transverse(lines, marrow, of.get(Side.MIDLINE)),
         wall=wall,
         boundaries=boundary_breaks(sacrum),
-        comminution_mm3=sum(
-            comminution_mm3(sacrum, lines.of[Side.MIDLINE], limb) for limb in lines.transverse[:1]
-        ),
+        comminution_mm3=0.0 if limb is None else comminution_mm3(sacrum, across, limb),
         ring=ring_of(segmentation.anatomy, segmentation.lesions, segmentation.frame),
         midline_line=lines.midline_line,
         other_findings=(*mimics.findings, *marrow.set_aside),
@@ -141,7 +143,11 @@ def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Frac
     for side in SIDES:
         edema = marrow.edema[side] if marrow.edema is not None else None
         dense = marrow.sclerosis[side] if marrow.sclerosis is not None else None
-        own = edema if edema is None else _apart(edema, lines.of[Side.MIDLINE])
+        own = (
+            edema
+            if edema is None
+            else own_edema(sacrum, edema, lines, side, least_mm3=MIN_EDEMA_MM3)
+        )
         named = _named(sacrum, side, line=lines.of[side], edema=own, dense=dense)
         if named is not None:
             alar = True
@@ -165,7 +171,7 @@ def _outlined(
         return points.index
     middle = fracture.side is Side.MIDLINE
     around = marrow.strut if middle else marrow.edema[fracture.side]
-    swollen = None if around is None else _large(sacrum, around, MIN_EDEMA_MM3)
+    swollen = None if around is None else large(sacrum, around, MIN_EDEMA_MM3)
     parts = [points.index] if swollen is None else [points.index, swollen.index]
     return together(parts)
 
@@ -184,31 +190,16 @@ def _named(
     sacrum: Sacrum, side: Side, *, line: Points, edema: Points | None, dense: Points | None
 ) -> tuple[Basis, Points] | None:
     """What a finding in one ala rests on, and its voxels; None where there is no finding."""
-    swollen = None if edema is None else _large(sacrum, edema, MIN_EDEMA_MM3)
+    swollen = None if edema is None else large(sacrum, edema, MIN_EDEMA_MM3)
     if len(line):
         return (Basis.LINE if swollen is None else Basis.LINE_AND_EDEMA), line
     if swollen is not None:
         return Basis.EDEMA, swollen
-    band = None if dense is None else _large(sacrum, dense, MIN_SCLEROSIS_MM3)
+    band = None if dense is None else large(sacrum, dense, MIN_SCLEROSIS_MM3)
     if band is None or follows_joint(sacrum, band, side):
         return None
     long = length_mm(band.frame_mm, sacrum.voxel_mm) >= MIN_SCLEROSIS_MM
     return (Basis.SCLEROSIS, band) if long else None
-
-
-def _apart(edema: Points, across: Points) -> Points:
-    """The edema that is farther than SWOLLEN_MM from a line across the bodies: the ala's own."""
-    if len(edema) == 0 or len(across) == 0:
-        return edema
-    return edema.only(~closer(edema.frame_mm, across.frame_mm, SWOLLEN_MM))
-
-
-def _large(sacrum: Sacrum, points: Points, least_mm3: float) -> Points | None:
-    """The connected parts of at least ``least_mm3``; None where there is none."""
-    number = joined(points.index, sacrum.segmentation.grid.spacing_mm, 0.0)
-    size_mm3 = np.bincount(number) * sacrum.segmentation.grid.voxel_volume_mm3
-    kept = np.isin(number, np.flatnonzero(size_mm3 >= least_mm3))
-    return points.only(kept) if kept.any() else None
 
 
 def _fracture(
@@ -269,7 +260,7 @@ def _half(
         points=points,
         basis=basis,
         transverse=lines.transverse,
-        other_whole=side.opposite not in own,
+        other_whole=own.get(side.opposite, (None, None))[1] is not Basis.EDEMA,
     )
     return replace(
         half,

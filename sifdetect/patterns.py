@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from sifdetect.anatomy import SacralLevel, Side
 from sifdetect.findings import Morphology, MorphologyFinding, Presence
-from sifdetect.measurements import SIDES, TransverseLimb, VerticalLimb
+from sifdetect.measurements import (
+    LEAVES,
+    LEAVES_EDEMA,
+    SIDES,
+    TransverseLimb,
+    VerticalLimb,
+    main_limb,
+)
 from sifdetect.rules import HALF_SEEN, LINES, Facts, Rule, first_match, unseen_sides
-
-LEAVES = 0.35
-"""A limb goes on beyond the transverse one from this on, on the level scale: 8–10 mm."""
-
-LEAVES_EDEMA = 0.45
-"""The same for edema, which spreads around a line by up to 15 mm; its outer tenth is left out."""
 
 _DENIS_1988 = "Denis 1988, Clin Orthop 227:67"
 _ROY_CAMILLE = "Roy-Camille 1985, Spine 10:838; Linstrom 2009, Spine 34:309"
@@ -26,7 +27,7 @@ class Pattern:
     Attributes:
         alae: sides with a fracture.
         above, below: sides whose limb goes on above and below the transverse limb.
-        transverse: the widest limb that crosses the bodies.
+        transverse: the limb that crosses the bodies; of several the main one.
         midline_line: True where a line lies in the midline and does not run across.
         hidden: sides that are not in view.
         below_hidden: True where what lies below the transverse limb is not in view.
@@ -147,18 +148,18 @@ def morphology(facts: Facts) -> MorphologyFinding:
 
 
 def pattern_of(facts: Facts) -> Pattern:
-    """The limbs of a sacrum; of several transverse ones the widest counts."""
+    """The limbs of a sacrum; of several transverse ones the main one counts."""
     measured = facts.measurements
-    widest = max(measured.transverse, key=lambda limb: limb.width_mm, default=None)
+    main = main_limb(measured.transverse)
     limbs = {s: measured.sides[s].limb for s in SIDES}
     return Pattern(
         alae=frozenset(side for side, limb in limbs.items() if limb is not None),
-        above=frozenset(s for s, limb in limbs.items() if _beyond(limb, widest, s, -1)),
-        below=frozenset(s for s, limb in limbs.items() if _beyond(limb, widest, s, 1)),
-        transverse=widest,
+        above=frozenset(s for s, limb in limbs.items() if _beyond(limb, main, s, -1)),
+        below=frozenset(s for s, limb in limbs.items() if _beyond(limb, main, s, 1)),
+        transverse=main,
         midline_line=measured.midline_line,
         hidden=frozenset(side for side in SIDES if facts.hidden(side)),
-        below_hidden=widest is not None and _below_hidden(facts, widest),
+        below_hidden=main is not None and _below_hidden(facts, main),
         excluded=facts.presence is Presence.ABSENT,
     )
 

@@ -11,7 +11,10 @@ from sifdetect.volume import Floats, LabelMap, SacralFrame
 from sifdetect.voxels import indices
 
 PUBIC_MM = 12.0
-"""No part of a hip bone but the pubis comes this close to the midline."""
+"""No part of a hip bone but the pubis comes this close to the symphysis."""
+
+ASIDE_MM = 20.0
+"""A symphysis does not lie farther than this from the midline of the sacrum."""
 
 MIN_PUBIS_MM3 = 400.0
 """Less pubis than this is the edge of the scan, or a few wrong voxels."""
@@ -36,7 +39,7 @@ _HIPS = {Side.RIGHT: AnatomyLabel.HIP_RIGHT, Side.LEFT: AnatomyLabel.HIP_LEFT}
 def ring_of(anatomy: LabelMap, lesions: LabelMap, frame: SacralFrame) -> Ring:
     """Which rami are in view and which are broken.
 
-    A side is in view where its pubis reaches the midline and the scan goes on for RAMI_MM around
+    A side is in view where its pubis reaches the symphysis and the scan goes on for RAMI_MM around
     it. It is broken where a fracture line lies in the hip bone within RAMI_MM of that pubis, or
     within OBTURATOR_MM downwards, where the ramus of the ischium closes the obturator foramen.
 
@@ -46,11 +49,12 @@ def ring_of(anatomy: LabelMap, lesions: LabelMap, frame: SacralFrame) -> Ring:
         frame: the sacral frame, for the midline.
     """
     seen, broken = set(), set()
-    for side in SIDES:
-        hip = anatomy.values == _HIPS[side]
-        at = anatomy.grid.index_to_mm(indices(hip))
-        across = (at - frame.origin_lps_mm) @ frame.axes[0]
-        pubis = at[np.abs(across) <= PUBIC_MM]
+    hips = {side: anatomy.values == _HIPS[side] for side in SIDES}
+    places = {side: anatomy.grid.index_to_mm(indices(hip)) for side, hip in hips.items()}
+    across = {s: (at - frame.origin_lps_mm) @ frame.axes[0] for s, at in places.items()}
+    symphysis = _symphysis_mm(across, anatomy.grid.voxel_volume_mm3)
+    for side, hip in hips.items():
+        pubis = places[side][np.abs(across[side] - symphysis) <= PUBIC_MM]
         if len(pubis) * anatomy.grid.voxel_volume_mm3 < MIN_PUBIS_MM3:
             continue
         center = pubis.mean(axis=0)
@@ -64,6 +68,18 @@ def ring_of(anatomy: LabelMap, lesions: LabelMap, frame: SacralFrame) -> Ring:
         ):
             broken.add(side)
     return Ring(seen=frozenset(seen), broken=frozenset(broken))
+
+
+def _symphysis_mm(across: dict[Side, Floats], voxel_mm3: float) -> float:
+    """Place of the symphysis, mm to the left of the sacrum's midline: midway between both hip
+    bones where they come closest to it; 0 where that tells nothing."""
+    rank = int(MIN_PUBIS_MM3 / voxel_mm3)
+    if any(len(mm) <= rank for mm in across.values()):
+        return 0.0
+    left = float(np.partition(across[Side.LEFT], rank)[rank])
+    right = -float(np.partition(-across[Side.RIGHT], rank)[rank])
+    middle = (left + right) / 2
+    return middle if abs(middle) <= ASIDE_MM and left - right <= 2 * PUBIC_MM else 0.0
 
 
 def _of_ring(from_pubis: Floats, frame: SacralFrame) -> NDArray[np.bool_]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from sifdetect.anatomy import Side
 from sifdetect.components import Points, Sacrum
+from sifdetect.gaps import ROUNDING_MM
 from sifdetect.volume import Floats
 from sifdetect.voxels import Mask, nearest
 
@@ -18,7 +19,9 @@ MIN_BONE = 150
 """Fewer voxels on one side of the line do not."""
 
 MIN_HEIGHT_MM = 15.0
-_FLANK_MM = 6.0
+_FLANK_MM, _UNDER_MM = 6.0, 12.0
+_BESIDE_MIDDLE_MM = (-3.0, -1.5, 0.0, 1.5, 3.0)
+_EDEMA_HEIGHT = (15.0, 85.0)
 _MIN_ROWS = 6
 _TERMS = 7
 
@@ -37,28 +40,43 @@ def limb_shift_mm(sacrum: Sacrum, line: Points, side: Side) -> float | None:
     """
     if len(line) == 0 or np.ptp(line.frame_mm[:, 2]) < MIN_HEIGHT_MM:
         return None
-    bone, across = _beside(sacrum, line, sacrum.halves[side])
+    bone, across = _beside(sacrum, line, side)
     lateral = across[:, 0] * (1.0 if side is Side.LEFT else -1.0) > 0
     if min(lateral.sum(), (~lateral).sum()) < MIN_BONE:
         return None
     return _jump_mm(bone, lateral)
 
 
-def _beside(sacrum: Sacrum, line: Points, bone: Points) -> tuple[Points, Floats]:
+def _beside(sacrum: Sacrum, line: Points, side: Side) -> tuple[Points, Floats]:
     """The bone beside a line, level with the voxel of it that is nearest, and (n, 3) mm from it."""
-    margin = np.array([BESIDE_MM[1], BESIDE_MM[1], sacrum.voxel_mm])
+    bone = sacrum.halves[side]
+    margin = np.array([BESIDE_MM[1], BESIDE_MM[1], sacrum.voxel_mm]) + ROUNDING_MM
     low, high = line.frame_mm.min(axis=0) - margin, line.frame_mm.max(axis=0) + margin
     place = zip(bone.frame_mm.T, low, high, strict=True)
     bone = bone.only(np.logical_and.reduce([(one >= a) & (one <= b) for one, a, b in place]))
     if len(bone) == 0:
         return bone, np.zeros((0, 3))
-    across = bone.frame_mm - sacrum.frame_mm(
-        nearest(bone.index, line.index, sacrum.segmentation.grid.spacing_mm)
-    )
+    across = bone.frame_mm - sacrum.frame_mm(_nearest(sacrum, bone, line, side))
     gap = np.sqrt(np.einsum("ij,ij->i", across, across))
-    beside = (gap >= BESIDE_MM[0]) & (gap <= BESIDE_MM[1])
-    beside &= np.abs(across[:, 2]) <= sacrum.voxel_mm
+    beside = (gap >= BESIDE_MM[0] - ROUNDING_MM) & (gap <= BESIDE_MM[1] + ROUNDING_MM)
+    beside &= np.abs(across[:, 2]) <= sacrum.voxel_mm + ROUNDING_MM
     return bone.only(beside), across[beside]
+
+
+def _nearest(sacrum: Sacrum, bone: Points, line: Points, side: Side) -> NDArray[np.int64]:
+    """(n, 3) the voxel of a line that is nearest to each of some bone.
+
+    Of several that are equally near the order in the array decides. The axes are put into the order
+    of the patient's first, outwards, to the front and upwards, so that it is always the same one.
+    """
+    grid, frame = sacrum.segmentation.grid, sacrum.segmentation.frame
+    outwards = [[1.0 if side is Side.LEFT else -1.0], [1.0], [1.0]]
+    along = (frame.axes * outwards) @ grid.affine_lps_mm[:3, :3] / grid.spacing_mm
+    order = linear_sum_assignment(-np.abs(along))[1]
+    sign = np.where(along[np.arange(3), order] < 0, -1, 1)
+    index, among = (points.index[:, order] * sign for points in (bone, line))
+    found = nearest(index, among, grid.spacing_mm[order]) * sign
+    return np.asarray(found[:, np.argsort(order)])
 
 
 def _jump_mm(bone: Points, lateral: Mask) -> float | None:
@@ -70,37 +88,25 @@ def _jump_mm(bone: Points, lateral: Mask) -> float | None:
 
 
 def cortex_ridge_mm(sacrum: Sacrum, edema: Points, side: Side) -> float | None:
-    """Height of a vertical ridge of the anterior cortex over edema, mm; None without a cortex.
+    """Height of a ridge of the anterior cortex over the middle of edema, mm; None without a cortex.
 
-    The anterior surface of the ala is a height over (x, z). Its mean over the height of the edema
-    follows x; the ridge is what stands out of the straight line between its flanks.
+    The anterior surface of the ala is a height over (x, z). A bruise surrounds what bent the
+    cortex: in each row the surface is read at and beside the middle of the edema under it, which
+    runs down the ala as a straight line, and the mean over the rows is what stands out of the
+    straight line between the flanks on both sides.
 
     Args:
         sacrum: the bone.
         edema: voxels of one ala's edema, no line in it.
         side: of the patient.
     """
-    half = sacrum.halves[side]
-    if len(half) == 0 or len(edema) == 0:
-        return None
-    step = sacrum.voxel_mm
-    low = half.frame_mm.min(axis=0)
-    x, _, z = np.rint((half.frame_mm - low) / step).astype(int).T
-    front = np.full((x.max() + 1, z.max() + 1), -np.inf)
-    np.maximum.at(front, (x, z), half.frame_mm[:, 1])
-    front[~np.isfinite(front)] = np.nan
-    swollen = np.rint((edema.frame_mm[:, [0, 2]] - low[[0, 2]]) / step)
-    (left, right), (bottom, top) = np.percentile(swollen, (15, 85), axis=0).astype(int).T
-    rows = front[:, max(bottom, 0) : max(top, 1)]
-    ridges = [_ridge(rows, place, step) for place in range(max(left, 0), right + 1)]
-    known = [ridge for ridge in ridges if ridge is not None]
-    return max(known) if known else None
+    return _highest(_ridge(sacrum, edema.frame_mm, side))
 
 
 def ridge_beyond_other_mm(sacrum: Sacrum, edema: Points, side: Side) -> float | None:
-    """How much higher that ridge is than the one that the other ala has at the mirrored place, mm.
+    """How much higher that ridge is than the other ala is at the mirrored place, mm.
 
-    The patient's own other ala tells its natural roundness, where nothing is broken there. None
+    The patient's own other ala tells its natural roundness, where nothing is bent there. None
     where one of both has no cortex in view.
 
     Args:
@@ -110,16 +116,65 @@ def ridge_beyond_other_mm(sacrum: Sacrum, edema: Points, side: Side) -> float | 
     """
     mirrored = edema.frame_mm.copy()
     mirrored[:, 0] -= 2 * edema.offset_mm
-    own = cortex_ridge_mm(sacrum, edema, side)
-    other = cortex_ridge_mm(sacrum, replace(edema, frame_mm=mirrored), side.opposite)
-    return None if own is None or other is None else own - other
+    own = _ridge(sacrum, edema.frame_mm, side)
+    other = _ridge(sacrum, mirrored, side.opposite)
+    return None if own is None or other is None else _highest(own - other[::-1])
 
 
-def _ridge(rows: Floats, place: int, step: float) -> float | None:
-    """Height of a column over the middle of those _FLANK_MM to both sides, mean over rows."""
-    flank = round(_FLANK_MM / step)
-    if place - flank < 0 or place + flank >= rows.shape[0]:
+def _highest(ridge: Floats | None) -> float | None:
+    known = None if ridge is None else ridge[np.isfinite(ridge)]
+    return None if known is None or len(known) == 0 else float(known.max())
+
+
+def _ridge(sacrum: Sacrum, edema_mm: Floats, side: Side) -> Floats | None:
+    """(5,) height over its flanks of the surface at _BESIDE_MIDDLE_MM from the middle of edema,
+    from right to left; NaN where there is none."""
+    half, step = sacrum.halves[side], sacrum.voxel_mm
+    if len(half) == 0 or len(edema_mm) == 0:
         return None
-    stands_out = rows[place] - (rows[place - flank] + rows[place + flank]) / 2
-    stands_out = stands_out[np.isfinite(stands_out)]
-    return float(stands_out.mean()) if len(stands_out) >= _MIN_ROWS else None
+    low = half.frame_mm.min(axis=0)
+    x, _, z = np.rint((half.frame_mm - low) / step).astype(int).T
+    front = np.full((x.max() + 1, z.max() + 1), -np.inf)
+    np.maximum.at(front, (x, z), half.frame_mm[:, 1])
+    front[~np.isfinite(front)] = np.nan
+    middle = _middle(front, (edema_mm - low * [1, 0, 1]) / [step, 1, step])
+    if middle is None:
+        return None
+    rows, center = middle
+    place = center + np.array(_BESIDE_MIDDLE_MM)[:, None] / step
+    flank = _FLANK_MM / step
+    out = _at(front, place, rows)
+    out -= (_at(front, place - flank, rows) + _at(front, place + flank, rows)) / 2
+    known = np.isfinite(out)
+    return np.where(
+        known.sum(axis=1) >= _MIN_ROWS,
+        np.where(known, out, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1),
+        np.nan,
+    )
+
+
+def _middle(front: Floats, edema: Floats) -> tuple[NDArray[np.int64], Floats] | None:
+    """Rows of a surface (x, z) in the middle of edema's height, and where in x its middle lies in
+    each; edema (n, 3) in bins of the surface, mm of its y. None where too little is under it."""
+    x, row = (np.rint(edema[:, axis]).astype(int) for axis in (0, 2))
+    first, last = np.percentile(row, _EDEMA_HEIGHT).astype(int)
+    inside = (row >= 0) & (row < front.shape[1])
+    x, row = np.clip(x, 0, front.shape[0] - 1), np.clip(row, 0, front.shape[1] - 1)
+    under = inside & (front[x, row] - edema[:, 1] < _UNDER_MM)
+    count = np.bincount(row[under], minlength=front.shape[1])
+    rows = np.flatnonzero(count >= 2)
+    rows = rows[(rows >= first) & (rows <= last)]
+    if len(rows) < _MIN_ROWS:
+        return None
+    mean = np.bincount(row[under], edema[under, 0], minlength=front.shape[1])[rows] / count[rows]
+    return rows, np.polyval(np.polyfit(rows, mean, 1), rows)
+
+
+def _at(front: Floats, place: Floats, rows: NDArray[np.int64]) -> Floats:
+    """Height of a surface at places (k, r) between its bins in x, in its rows (r,); NaN outside."""
+    left = np.floor(place).astype(int)
+    inside = (left >= 0) & (left + 1 < front.shape[0])
+    left = np.clip(left, 0, front.shape[0] - 2)
+    share = place - left
+    between = front[left, rows] * (1 - share) + front[left + 1, rows] * share
+    return np.where(inside, between, np.nan)

@@ -41,8 +41,8 @@ def measure_side(
     """What is known of one half from the voxels of its finding (None where it has none).
 
     Where a transverse limb leaves the bodies, its ends lie in the corridors; they count neither for
-    the zones nor for the contacts of the vertical line. Only where the other half has no finding
-    (``other_whole``) is its anterior cortex what this one's is compared with.
+    the zones nor for the contacts of the vertical line. Where the other half has edema without a
+    line its cortex may be bent itself; else (``other_whole``) this one's is compared with it.
     """
     in_view = _in_view(sacrum, side)
     if points is None or basis is None:

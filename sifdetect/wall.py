@@ -7,24 +7,32 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sifdetect.anatomy import AnatomyLabel, SacralLevel, Side
+from sifdetect.anatomy import SacralLevel, Side
 from sifdetect.components import Points, Sacrum
 from sifdetect.findings import Fracture
-from sifdetect.measurements import TransverseLimb, WallBreak
+from sifdetect.measurements import WallBreak
 from sifdetect.volume import Floats
 
 MIDDLE_MM = 6.0
-"""Half the width of the strip of wall that is measured: it is flat about the midline."""
+"""Half the width of the strip of bone that tells how a fragment lies."""
 
 SPARED_LEVELS, REACH_LEVELS = 0.06, 0.4
 """Bone from 1.5 to 10 mm from the break tells how each fragment lies: nearer, the break's waves mix
 the fragments; the end plate of S1, farther off, is tilted against the rest of its body."""
 
-WALL_SPARED_LEVELS, WALL_LEVELS = 0.1, 0.6
-"""The same for the wall, of which there is less and which line and splinters reach."""
+WALL_MIDDLE_MM = 12.0
+"""Half the width of the strip of wall: where it bends forward on both sides its voxels end in
+several rows of the grid, which tells its place to less than a voxel."""
 
-AWAY_LEVELS = 0.25
-"""Lines farther than this, 7 mm, from a transverse limb are none of its waves."""
+WALL_SPARED_LEVELS, WALL_LEVELS = 0.03, 0.5
+"""Wall from half a voxel to 12 mm from the break: the nearer, the less is carried over."""
+
+ROWS = 8.0
+"""Rows of voxels in that height: those that lie side by side in a row tell the same."""
+
+GRID_MM, SLOPE = 0.43, 0.06
+"""What the grid puts a row of wall off by (a voxel of 1.5 mm over the root of 12), and what a
+patient's wall leans against the planes of equal level beyond the mean sacrum's, as a tangent."""
 
 MIN_WALL = 6
 MIN_BONE = 60
@@ -34,14 +42,16 @@ LEVEL_NOISE = 0.05
 """Scatter of the level scale about the fit, 1.2 mm (true labels: 0.2): with more, a fragment
 does not tell how it lies."""
 
-WALL_NOISE_MM = 2.0
-"""Scatter of the wall about a straight line, more than a voxel of the region networks."""
+WALL_NOISE_MM, MOST_OF_WALL = 2.0, 0.7
+"""Scatter of the wall about the fit, more than a voxel of the region networks, and the share of it
+that must lie within: with less there is no one wall."""
 
-FITS = 6
+FITS, WALL_FITS = 6, 4
 """Rounds of fitting; the angle stands still to a hundredth of a degree after four."""
 
-OUTLYING, LEAST_MM = 4.4, 0.3
-"""Three standard deviations as told by the median deviation; a fifth of a voxel is none."""
+OUTLYING, LEAST_MM, WALL_LEAST_MM = 4.4, 0.3, 1.5
+"""Three standard deviations as told by the median deviation; a fifth of a voxel is none, of a wall,
+which ends at a voxel's face, a whole one."""
 
 MOST_OF_IT = 0.9
 """With fewer voxels in line there is more than one fragment; true labels keep 0.93 and more."""
@@ -58,17 +68,29 @@ _DEPTH_MM = np.array([15.5, 15.5, 16, 16, 14.5, 11, 10, 7.5, 6.5, 5.5, 5, 4.5, 4
 
 
 @dataclass(frozen=True)
+class _Middle:
+    """Bone of the bodies near the midline, and what of it borders on the canal."""
+
+    bone: Points
+    wall: Points
+
+
+@dataclass(frozen=True)
 class _Fragment:
     """One side of a break in the midsagittal plane, (posterior→anterior, caudal→cranial) mm.
 
     Attributes:
         angle: direction in which the levels rise at the break, rad, from −cranial towards anterior.
+        turn: of that direction for each mm downwards, rad.
         wall: (n, 2) points of the posterior wall.
+        offset_mm: (n,) their distance from the midline.
         depth: (n,) depth of the mean sacrum's wall at their level, mm.
     """
 
     angle: float
+    turn: float
     wall: Floats
+    offset_mm: Floats
     depth: Floats
 
 
@@ -78,9 +100,10 @@ def wall_break(sacrum: Sacrum, level: float) -> WallBreak | None:
     The bodies above and below are told apart by the level scale. Angle: that between the planes of
     equal level (they lie as end plates do) of the two fragments, each carried on to the break by
     its own slope, so that the natural curve of this patient's sacrum counts for nothing. Step: the
-    gap at the break between the walls of the two fragments, less the mean sacrum's wall, each
-    carried on as a straight line in the midsagittal plane, along the mean normal of both; positive
-    where the upper one lies ventral. It is the posterior-wall offset of spondylolisthesis, in mm.
+    gap at the break between the walls of the two fragments along the mean normal of both, each
+    carried on to the break at a right angle to its own planes, less the mean sacrum's bends;
+    positive where the upper one lies ventral. It is the posterior-wall offset of spondylolisthesis,
+    in mm.
 
     Args:
         sacrum: the bone.
@@ -90,13 +113,13 @@ def wall_break(sacrum: Sacrum, level: float) -> WallBreak | None:
         None where too little of the bodies or of the wall is there on one side, or where level
         scale or wall are too rough, as those of a network may be, to tell how a fragment lies.
     """
-    return _break(sacrum, _bodies(sacrum), level)
+    return _break(sacrum, _middle(sacrum), level)
 
 
-def _break(sacrum: Sacrum, bodies: Points, level: float) -> WallBreak | None:
-    """The same from the bodies near the midline."""
-    upper = _fragment(sacrum, bodies, level, -1)
-    lower = _fragment(sacrum, bodies, level, 1)
+def _break(sacrum: Sacrum, middle: _Middle, level: float) -> WallBreak | None:
+    """The same from what lies near the midline."""
+    upper = _fragment(sacrum, middle, level, -1)
+    lower = _fragment(sacrum, middle, level, 1)
     if upper is None or lower is None:
         return None
     between = (upper.angle + lower.angle) / 2
@@ -107,14 +130,8 @@ def _break(sacrum: Sacrum, bodies: Points, level: float) -> WallBreak | None:
         level=level,
         step_mm=step,
         angle_deg=angle,
-        body_depth_mm=_depth_mm(bodies, level, between),
+        body_depth_mm=_depth_mm(middle.bone, level, between),
     )
-
-
-def widest_break(sacrum: Sacrum, limbs: tuple[TransverseLimb, ...]) -> WallBreak | None:
-    """Step and angle at the widest of several transverse limbs; None where there is none."""
-    widest = max(limbs, key=lambda limb: limb.width_mm, default=None)
-    return None if widest is None else wall_break(sacrum, widest.level)
 
 
 def with_break(fractures: tuple[Fracture, ...], wall: WallBreak | None) -> tuple[Fracture, ...]:
@@ -130,22 +147,17 @@ def with_break(fractures: tuple[Fracture, ...], wall: WallBreak | None) -> tuple
 
 def boundary_breaks(sacrum: Sacrum) -> dict[SacralLevel, WallBreak]:
     """Step and angle at S1/S2, S2/S3 and S3/S4, by the upper segment; without what is not seen."""
-    bodies = _bodies(sacrum)
-    found = {level: _break(sacrum, bodies, float(level)) for level in tuple(SacralLevel)[:3]}
+    middle = _middle(sacrum)
+    found = {level: _break(sacrum, middle, float(level)) for level in tuple(SacralLevel)[:3]}
     return {level: one for level, one in found.items() if one is not None}
 
 
-def comminution_mm3(sacrum: Sacrum, line: Points, limb: TransverseLimb) -> float:
-    """Volume of a line's voxels in the S1 body that lie away from its transverse limb."""
-    away = np.abs(line.level - limb.level) > AWAY_LEVELS
-    fragments = line.only(away & (line.level < 1.0)).of(AnatomyLabel.SACRAL_BODY)
-    return sacrum.volume_mm3(fragments)
-
-
-def _bodies(sacrum: Sacrum) -> Points:
-    """The bodies' bone near the midline, ventral to the canal."""
-    body = sacrum.bodies.only(np.abs(sacrum.bodies.offset_mm) <= MIDDLE_MM)
-    return body.only(_ventral(sacrum, body))
+def _middle(sacrum: Sacrum) -> _Middle:
+    """The bodies' bone near the midline, ventral to the canal, and their wall."""
+    near = sacrum.bodies.only(np.abs(sacrum.bodies.offset_mm) <= WALL_MIDDLE_MM)
+    bone = near.only(np.abs(near.offset_mm) <= MIDDLE_MM)
+    wall = near.only(sacrum.beside_canal[tuple(near.index.T)])
+    return _Middle(*(part.only(_ventral(sacrum, part)) for part in (bone, wall)))
 
 
 def _ventral(sacrum: Sacrum, body: Points) -> NDArray[np.bool_]:
@@ -163,24 +175,25 @@ def _ventral(sacrum: Sacrum, body: Points) -> NDArray[np.bool_]:
     return np.asarray(body.frame_mm[:, 1] > np.interp(height, known, middle[known]))
 
 
-def _fragment(sacrum: Sacrum, bodies: Points, level: float, below: int) -> _Fragment | None:
+def _fragment(sacrum: Sacrum, middle: _Middle, level: float, below: int) -> _Fragment | None:
     """What lies above (−1) or below (+1) a break."""
-    away = (bodies.level - level) * below
-    part = bodies.only((away > SPARED_LEVELS) & (away < REACH_LEVELS))
-    if len(part) < MIN_BONE:
+    away = (middle.bone.level - level) * below
+    part = middle.bone.only((away > SPARED_LEVELS) & (away < REACH_LEVELS))
+    carried = _carried_angle(part, level) if len(part) >= MIN_BONE else None
+    if carried is None:
         return None
-    angle = _carried_angle(part, level)
-    if angle is None:
-        return None
-    beside = bodies.only((away > WALL_SPARED_LEVELS) & (away < WALL_LEVELS))
-    wall, at_level = _wall_points(sacrum, beside)
+    away = (middle.wall.level - level) * below
+    wall = _last(sacrum, middle.wall.only((away > WALL_SPARED_LEVELS) & (away < WALL_LEVELS)))
     if len(wall) < MIN_WALL:
         return None
-    return _Fragment(angle, wall, np.interp(at_level, _LEVEL, _DEPTH_MM))
+    # Bone ends half a voxel behind its last voxel's centre.
+    place = wall.frame_mm[:, 1:] - np.array([sacrum.voxel_mm / 2, 0.0])
+    depth = np.interp(wall.level.astype(np.float64), _LEVEL, _DEPTH_MM)
+    return _Fragment(*carried, place, wall.offset_mm, depth)
 
 
-def _carried_angle(part: Points, level: float) -> float | None:
-    """Angle of the planes of equal level at the break, rad.
+def _carried_angle(part: Points, level: float) -> tuple[float, float] | None:
+    """Angle of the planes of equal level at the break, rad, and their turn on each mm downwards.
 
     The planes of one fragment turn evenly along it: the height of a voxel over the plane through
     the break is a function of second order of its level, and of its depth times how far the planes
@@ -200,9 +213,10 @@ def _carried_angle(part: Points, level: float) -> float | None:
         kept = off <= max(OUTLYING * float(np.median(off)), LEAST_MM)
         angle -= float(np.arctan(fit[0]))
     per_mm = 1 / max(abs(float(fit[3])), 1.0)
+    turn = float(-np.arctan(fit[1])) * per_mm
     turned = abs(np.degrees(np.arctan2(np.sin(angle - middle), np.cos(angle - middle))))
     rough = float(np.std(off[kept])) * per_mm > LEVEL_NOISE or kept.mean() < MOST_OF_IT
-    return None if rough or turned > TURN_DEG else angle
+    return None if rough or turned > TURN_DEG else (angle, turn)
 
 
 def _mean_angle(place: Floats, level: Floats) -> float:
@@ -212,37 +226,57 @@ def _mean_angle(place: Floats, level: Floats) -> float:
     return float(np.arctan2(fit[1], -fit[2]))
 
 
-def _wall_points(sacrum: Sacrum, part: Points) -> tuple[Floats, Floats]:
-    """(n, 2) where the bodies border on the canal, half a voxel behind the last voxel of bone; (n,)
-    their level."""
-    wall = part.only(sacrum.beside_canal[tuple(part.index.T)])
+def _last(sacrum: Sacrum, wall: Points) -> Points:
+    """Of each row of voxels from front to back the last one."""
     if len(wall) == 0:
-        return np.zeros((0, 2)), np.zeros(0)
+        return wall
     across = wall.frame_mm[:, [0, 2]]
     # From a voxel's own centre on: between two of them rounding would be a matter of noise.
     x, z = np.rint((across - across[0]) / sacrum.voxel_mm).astype(int).T
     column = (x - x.min(), z - z.min())
     last = np.full((column[0].max() + 1, column[1].max() + 1), np.inf)
     np.minimum.at(last, column, wall.frame_mm[:, 1])
-    first = wall.frame_mm[:, 1] == last[column]
-    back = np.array([sacrum.voxel_mm / 2, 0.0])
-    return wall.frame_mm[first][:, 1:] - back, wall.level[first].astype(np.float64)
+    return wall.only(wall.frame_mm[:, 1] == last[column])
 
 
 def _wall_mm(upper: _Fragment, lower: _Fragment, between: float) -> float | None:
     """Offset of the upper wall to the lower one at the middle of the gap, along the normal; None
-    where a wall is too rough."""
+    where the wall is too rough.
+
+    One fit to both walls, each straightened by how its planes lie: two places, one slope, which is
+    small (SLOPE), and one bend from side to side. Voxels of the other fragment between the waves of
+    the break are left out by their deviation.
+    """
     along = np.array([np.sin(between), -np.cos(between)])
-    normal = np.array([np.cos(between), np.sin(between)])
     ends = ((upper.wall @ along).max() + (lower.wall @ along).min()) / 2
-    places = []
-    for fragment in (upper, lower):
-        s, v = fragment.wall @ along, fragment.wall @ normal + fragment.depth
-        line = np.polyfit(s - ends, v, 1)
-        if np.std(v - np.polyval(line, s - ends)) > WALL_NOISE_MM:
-            return None
-        places.append(line[1])
-    return float(places[0] - places[1])
+    place, height = (
+        np.concatenate(parts)
+        for parts in zip(
+            *(_straightened(one, between, ends) for one in (upper, lower)), strict=True
+        )
+    )
+    offset = np.concatenate([upper.offset_mm, lower.offset_mm]) / WALL_MIDDLE_MM
+    above = np.arange(len(place)) < len(upper.wall)
+    terms = np.stack([above, ~above, place, offset**2], axis=1).astype(np.float64)
+    # A row tells the wall's place to GRID_MM, its slope is 0 to SLOPE.
+    held = np.diag([0.0, 0.0, (GRID_MM / SLOPE) ** 2, 0.0])
+    kept = np.ones(len(place), dtype=np.bool_)
+    for _ in range(WALL_FITS):
+        count = np.where(above, (kept & above).sum(), (kept & ~above).sum())
+        weighted = terms.T * np.where(kept, ROWS / np.maximum(count, 1), 0.0)
+        fit = np.linalg.lstsq(weighted @ terms + held, weighted @ height, rcond=None)[0]
+        off = np.abs(height - terms @ fit)
+        kept = off <= max(OUTLYING * float(np.median(off)), WALL_LEAST_MM)
+    rough = float(np.std(off[kept])) > WALL_NOISE_MM or kept.mean() < MOST_OF_WALL
+    return None if rough else float(fit[0] - fit[1])
+
+
+def _straightened(part: _Fragment, between: float, ends: float) -> tuple[Floats, Floats]:
+    """(n,) place of the wall, mm below the break along the mean of both fragments, and (n,) its
+    height over the mean sacrum's wall, which runs at a right angle to the fragment's planes."""
+    place = part.wall @ np.array([np.sin(between), -np.cos(between)]) - ends
+    height = part.wall @ np.array([np.cos(between), np.sin(between)]) + part.depth
+    return place, height - np.tan(part.angle - between) * place - part.turn * place**2 / 2
 
 
 def _depth_mm(bodies: Points, level: float, between: float) -> float:

@@ -13,10 +13,12 @@ import pytest
 
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Modality, Side, mirrored
 from sifdetect.classify import Classification, Context, classify
+from sifdetect.components import describe, lesion
 from sifdetect.measure import Measurements, measure
 from sifdetect.measurements import SIDES
+from sifdetect.shift import limb_shift_mm
 from sifdetect.volume import Grid, LabelMap, SacralFrame, Segmentation
-from tests.phantoms import FULL, SPACING_MM, Phantom, lambda_shape
+from tests.phantoms import FULL, SPACING_MM, Phantom, lambda_shape, straight_frame
 
 ORIENTATIONS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
 """The order of the three array axes, and which of them run backwards."""
@@ -132,6 +134,24 @@ def test_how_the_voxels_are_stored_changes_nothing(
     assert told(measured, stated) == pytest.approx(told(*plain()), abs=NEAR)
     for one, same in zip(measured.fractures, plain()[0].fractures, strict=True):
         assert one.centroid_lps_mm == pytest.approx(same.centroid_lps_mm, abs=1e-6)
+
+
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS[5::11])
+def test_of_equally_near_voxels_the_same_one_tells_the_shift(
+    order: tuple[int, ...], signs: tuple[int, ...]
+) -> None:
+    """Beside an oblique line, on a grid along the frame; it once changed by up to 0.5 mm."""
+    phantom = Phantom(straight_frame())
+    here = np.abs(phantom.x - 38 - 0.5 * phantom.y - 0.4 * phantom.z) < 1.6
+    phantom.lesions[here & phantom.sacrum & (phantom.level < 2)] |= LesionBit.FRACTURE_LINE.value
+    phantom.level += 0.04 * np.sin(phantom.x / 7) * np.cos(phantom.y / 5)
+    kept = phantom.segmentation()
+    shifts = []
+    for one in (kept, stored(kept, order, signs)):
+        sacrum = describe(one)
+        line = sacrum.points(lesion(one, LesionBit.FRACTURE_LINE))
+        shifts.append(limb_shift_mm(sacrum, line, Side.LEFT))
+    assert shifts[1] == pytest.approx(shifts[0], abs=1e-6)
 
 
 def test_mirroring_the_patient_swaps_every_measure_and_changes_none() -> None:
