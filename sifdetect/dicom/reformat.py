@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, Modality
+from sifdetect.dicom.marks import NOWHERE, beside, ringed
 from sifdetect.dicom.outline import marked_box, numbers_in
 from sifdetect.study import SeriesLabels
 from sifdetect.volume import FloatImage, Floats, Grid, LabelMap, Volume
@@ -45,6 +46,7 @@ class Picture:
         pixel_mm: width and height of a pixel.
         ticks: ends (x, y) of the lines along which the other pictures' planes cut this one.
         window: lowest and highest intensity shown, in HU for CT.
+        marks: places (x, y) in or near the plane to which the reader is pointed.
     """
 
     title: str
@@ -55,6 +57,7 @@ class Picture:
     pixel_mm: float
     ticks: tuple[tuple[Point, Point], ...] = ()
     window: tuple[float, float] = (0.0, 1.0)
+    marks: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,24 +72,28 @@ class _Plane:
         return np.cross(self.across, self.down)
 
 
-def pictures(labels: SeriesLabels, volume: Volume, *, size: tuple[int, int]) -> tuple[Picture, ...]:
+def pictures(
+    labels: SeriesLabels, volume: Volume, *, size: tuple[int, int], marks: Floats = NOWHERE
+) -> tuple[Picture, ...]:
     """Axial, coronal and sagittal pictures of ``size`` (width, height) pixels.
 
     Each plane goes through the place where it shows most of the findings, or without a finding
-    most of the sacrum (sagittal: the midline); the sagittal one through a finding
-    that the others do not show. The coronal plane follows the tilt of the sacrum
-    where enough of it was seen to know it.
+    through the first of ``marks`` (n, 3 in LPS mm), or most of the sacrum (sagittal: the midline);
+    the sagittal one through a finding or mark that the others do not show. The coronal plane
+    follows the tilt of the sacrum where enough of it was seen to know it.
     """
     labels = _boxed(labels)
     bone = _points(labels.anatomy, [int(label) for label in SACRUM_LABELS])
     found = _points(labels.findings, None)
     center = bone.mean(axis=0) if len(bone) else volume.grid.center_lps_mm
     pixel_mm = _pixel_mm(bone, size)
-    target = found if len(found) else bone
+    target = next(points for points in (found, marks[:1], bone) if len(points) or points is bone)
     axial, coronal, sagittal = planes = _planes(labels)
     grids = [_grid(one, _through(one, target, center), pixel_mm, size) for one in (axial, coronal)]
     seen = {number for grid in grids for number in _shown_on(labels.findings, grid)}
     points = _sagittal_points(labels, bone=bone, seen=seen)
+    if len(marks) and not len(found):
+        points = (unseen if len(unseen := beside(marks, grids)) else marks)[:1]
     grids.append(_grid(sagittal, _through(sagittal, points, center), pixel_mm, size))
     cuts = [volume.resampled(grid).values[0] for grid in grids]
     low, high = _window(volume, cuts)
@@ -100,6 +107,7 @@ def pictures(labels: SeriesLabels, volume: Volume, *, size: tuple[int, int]) -> 
             pixel_mm=pixel_mm,
             ticks=_ticks(grid, [other for other in grids if other is not grid]),
             window=(low, high),
+            marks=ringed(marks, grid),
         )
         for plane, grid, cut in zip(planes, grids, cuts, strict=True)
     )
