@@ -84,6 +84,7 @@ def test_the_report_reads_as_text_in_full(opened: Opened) -> None:
     said = [str(one.value) for one in report.iterall() if one.keyword == "TextValue"]
     assert [one for one in said if " ".join(one.split()) not in screen] == []
     assert any("MRI is advised if suspicion stays" in one for one in said)
+    assert "SIF report, PDF" in screen
     assert any("The whole sacrum is in the field of view" in one for one in said)
 
 
