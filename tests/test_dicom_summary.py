@@ -13,9 +13,8 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from sifdetect.anatomy import Modality, SacralLevel, Side
+from sifdetect.anatomy import Modality, SacralLevel
 from sifdetect.dicom.lettering import Weight, drawable, runs, width, wrapped
-from sifdetect.dicom.marks import places
 from sifdetect.dicom.page import AMBER, GOOD
 from sifdetect.dicom.panels import SACRUM
 from sifdetect.dicom.reformat import Picture, pictures
@@ -24,8 +23,7 @@ from sifdetect.dicom.sr import encode_sr
 from sifdetect.dicom.summary import encode_summary
 from sifdetect.dicom.summary_page import render
 from sifdetect.dicom.text_report import encode_text_report
-from sifdetect.findings import Coverage, OtherFinding, Presence, Warning
-from sifdetect.measurements import UNCERTAIN
+from sifdetect.findings import Coverage, Presence, Warning
 from sifdetect.volume import LabelMap, Volume
 from tests.result_cases import (
     CENTRE_LPS_MM,
@@ -233,26 +231,6 @@ def test_a_finding_that_two_planes_miss_is_shown_in_the_third() -> None:
     assert all(len(numbers) == 3 for numbers in shown)
     assert [bool((one.findings[3] > 0.5).any()) for one in (axial, coronal, sagittal)][2]
     assert not (axial.findings[3] > 0.5).any()
-
-
-def test_what_else_was_seen_is_ringed_in_planes_that_go_through_it() -> None:
-    """Without a fracture the planes show the uncertain line; each ring lies on its place."""
-    case = without_finding(Presence.ABSENT)
-    ala, mass = _beside(RIGHT_LPS_MM, 0, -4, 6), _beside(LEFT_LPS_MM, 0, 2, -16)
-    kinds = ((UNCERTAIN, ala, 250.0), ("mass-like", mass, 900.0))
-    other = tuple(
-        OtherFinding(kind=kind, side=Side.RIGHT, centroid_lps_mm=(x, y, z), volume_mm3=volume)
-        for kind, (x, y, z), volume in kinds
-    )
-    findings = replace(case.findings, probability=0.34, other_findings=other)
-    marks = places(findings)
-    assert_allclose(marks, [ala, mass])
-    volume = case.study.series[0].volume
-    axial, coronal, sagittal = pictures(case.labels[0], volume, size=(320, 280), marks=marks)
-    assert [len(one.marks) for one in (axial, coronal, sagittal)] == [1, 1, 1]
-    assert abs(axial.marks[0][0] - coronal.marks[0][0]) < 1e-6
-    with_rings = _near(_page(replace(case, findings=findings)), AMBER).sum()
-    assert with_rings > _near(_page(case), AMBER).sum() + 300
 
 
 def test_ticks_show_where_the_other_planes_cut() -> None:

@@ -72,11 +72,9 @@ def _answer(findings: StudyFindings) -> str:
         )
     uncertain = _uncertain(findings)
     if uncertain:
-        seen = f"; {percent(findings.coverage.sacrum)} of the sacrum in view"
-        return (
-            f"Indeterminate: {uncertain}, {certainty}, too low to state a fracture"
-            f"{seen if is_partial(findings) else ''}."
-        )
+        share = percent(findings.coverage.sacrum)
+        seen = f"; {share} of the sacrum in view" if is_partial(findings) else ""
+        return f"Indeterminate: {uncertain}, {certainty}, too low to state a fracture{seen}."
     if is_partial(findings):
         return (
             "Indeterminate: no fracture was seen in the part that is in view, "
@@ -86,13 +84,11 @@ def _answer(findings: StudyFindings) -> str:
 
 
 def _none_stated(findings: StudyFindings) -> str:
-    uncertain = _uncertain(findings)
+    none, uncertain = "No finding like a sacral insufficiency fracture", _uncertain(findings)
     if not uncertain:
-        return "No finding like a sacral insufficiency fracture was seen."
-    return (
-        f"No finding like a sacral insufficiency fracture is stated: {uncertain}, probability "
-        f"{probability(findings.probability)}, too low to state one."
-    )
+        return f"{none} was seen."
+    certainty = probability(findings.probability)
+    return f"{none} is stated: {uncertain}, probability {certainty}, too low to state one."
 
 
 def _uncertain(findings: StudyFindings) -> str:
