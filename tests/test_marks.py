@@ -20,7 +20,7 @@ from tests.result_cases import LEFT_LPS_MM, RIGHT_LPS_MM, Case, without_finding
 def test_what_else_was_seen_is_ringed_in_planes_that_go_through_it() -> None:
     """Without a fracture the planes show the uncertain line; each ring lies on its place."""
     case = without_finding(Presence.ABSENT)
-    ala, mass = RIGHT_LPS_MM + [0, -4, 6], LEFT_LPS_MM + [0, 2, -16]
+    ala, mass = np.add(RIGHT_LPS_MM, (0, -4, 6)), np.add(LEFT_LPS_MM, (0, 2, -16))
     kinds = ((UNCERTAIN, ala, 250.0), ("mass-like", mass, 900.0))
     other = tuple(
         OtherFinding(kind=kind, side=Side.RIGHT, centroid_lps_mm=(x, y, z), volume_mm3=volume)
