@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -51,8 +52,8 @@ def opened(real_scans: Path, desk: Desk, tmp_path_factory: pytest.TempPathFactor
 
 def axial(path: Path) -> Volume:
     """A NIfTI volume in HU as a CT is stored: slices cranially, rows back, columns to the left."""
-    image = nib.Nifti1Image.from_filename(path)
-    way = nib.orientations
+    image: Any = nib.Nifti1Image.from_filename(path)
+    way: Any = nib.orientations  # nibabel has no types
     image = image.as_reoriented(
         way.ornt_transform(way.io_orientation(image.affine), way.axcodes2ornt("LPS"))
     )
