@@ -268,7 +268,7 @@ def _share(labels: LabelMap, values: list[int], grid: Grid) -> FloatImage:
         start, stop = _corners(box)
         part = Volume(mask[box].astype(np.float32), labels.grid.cropped(start, stop), Modality.MR)
         result[place] = part.resampled(grid.cropped(*_corners(place))).values
-    return result[0]
+    return np.asarray(result[0], dtype=np.float32)
 
 
 def _reached(source: Grid, box: Box, grid: Grid) -> Box | None:
