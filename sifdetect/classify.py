@@ -191,7 +191,8 @@ _CAUTIONS = (
     (
         "sacrum-partly-covered",
         lambda f: not f.complete,
-        "the sacrum is only partly covered: a dedicated sacral MRI is advised (ACR 9)",
+        "the sacrum is only partly covered: a dedicated sacral MRI is advised"
+        " (ACR appropriateness 9)",
     ),
     (
         "no-fluid-sensitive-series",
@@ -202,7 +203,8 @@ _CAUTIONS = (
     (
         "ct-sensitivity",
         lambda f: f.measurements.modality is Modality.CT and f.presence is not Presence.PRESENT,
-        "CT misses 25–40 % of these fractures: MRI is advised if suspicion stays (ACR 9)",
+        "CT misses 25–40 % of these fractures: MRI is advised if suspicion stays"
+        " (ACR appropriateness 9)",
     ),
     (
         "mass-like",

@@ -167,7 +167,7 @@ def test_a_negative_ct_says_what_ct_misses() -> None:
     assert stated.presence is Presence.ABSENT
     (warning,) = stated.warnings
     assert "25–40 %" in warning.text
-    assert "MRI is advised if suspicion stays (ACR 9)" in warning.text
+    assert "MRI is advised if suspicion stays (ACR appropriateness 9)" in warning.text
     assert warning.text in stated.presence_reason.unseen
 
 

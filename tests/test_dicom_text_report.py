@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from sifdetect.anatomy import SacralLevel, Side
+from sifdetect.anatomy import Modality, SacralLevel, Side
 from sifdetect.dicom.read import DicomStudy
 from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.errors import MissingAttribute, NoSacrumInView
@@ -95,15 +95,68 @@ def test_an_absent_finding_on_ct_is_told_with_what_ct_misses() -> None:
 def test_a_finding_too_uncertain_to_state_is_not_called_absent() -> None:
     """The first line says what was seen and on which side, and that it is not stated."""
     case = without_finding(Presence.INDETERMINATE, CUT)
-    unsure = OtherFinding(
-        kind=UNCERTAIN, side=Side.LEFT, centroid_lps_mm=(0.0, 0.0, 0.0), volume_mm3=900.0
-    )
-    findings = replace(case.findings, other_findings=(unsure,))
+    findings = replace(case.findings, other_findings=(_unsure(Side.LEFT),))
     sections = _sections(encode_text_report(findings, case.study))
-    assert "uncertain fracture-like line or edema (left)" in sections["Impressions"][0]
+    assert "uncertain fracture-like line (left)" in sections["Impressions"][0]
     assert "of the sacrum in view" in sections["Impressions"][0]
     assert not any("No fracture line" in text for text in sections["Findings"])
     assert any(text.startswith("Also seen: uncertain") for text in sections["Findings"])
+
+
+def test_absent_with_an_uncertain_line_is_not_called_nothing() -> None:
+    """What is listed below is named in the first line too, with the probability and why not."""
+    case = without_finding(Presence.ABSENT)
+    findings = replace(case.findings, probability=0.34, other_findings=(_unsure(Side.RIGHT),))
+    sections = _sections(encode_text_report(findings, case.study))
+    assert sections["Impressions"][0] == (
+        "No finding like a sacral insufficiency fracture is stated: uncertain fracture-like line "
+        "(right), probability 34 %, too low to state one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("modality", "kind"),
+    [
+        (Modality.CT, "uncertain fracture-like line on the left"),
+        (Modality.MR, "uncertain fracture-like line or edema on the left"),
+    ],
+)
+def test_edema_is_spoken_of_where_it_can_be_seen(modality: Modality, kind: str) -> None:
+    """CT shows none."""
+    case = bilateral(modality)
+    findings = replace(case.findings, other_findings=(_unsure(Side.LEFT),))
+    assert (
+        f"Also seen: {kind} (0.90 ml)."
+        in _sections(encode_text_report(findings, case.study))["Findings"]
+    )
+
+
+def test_a_mass_is_told_once() -> None:
+    """As other finding with its place; the warning of the classification says no more."""
+    case = without_finding(Presence.INDETERMINATE)
+    mass = replace(_unsure(Side.MIDLINE), kind="mass-like")
+    warning = Warning(code="mass-like", text="a mass-like finding is seen: consider another cause")
+    findings = replace(case.findings, other_findings=(mass,), warnings=(warning,))
+    told = _sections(encode_text_report(findings, case.study))["Findings"]
+    assert [text for text in told if "mass-like" in text] == [
+        "Also seen: mass-like finding in the midline (0.90 ml): "
+        "consider another cause than insufficiency."
+    ]
+
+
+def test_the_reason_ct_is_no_reason() -> None:
+    """A CT series is said to be used, and not because it is a CT."""
+    case = without_finding(Presence.ABSENT)
+    sources = tuple(replace(one, reason="CT") for one in case.findings.sources[:1])
+    findings = replace(case.findings, sources=sources)
+    said = _sections(encode_text_report(findings, case.study))["Current Procedure Descriptions"]
+    assert said[0].endswith('"CT Becken" used.')
+
+
+def _unsure(side: Side) -> OtherFinding:
+    return OtherFinding(
+        kind=UNCERTAIN, side=side, centroid_lps_mm=(0.0, 0.0, 0.0), volume_mm3=900.0
+    )
 
 
 def test_advice_among_the_warnings_is_given_once() -> None:

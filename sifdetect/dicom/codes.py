@@ -18,6 +18,7 @@ from sifdetect.findings import BakkerType, FfpType, Morphology, Presence
 SCHEME = "99SIFDETECT"
 SCHEME_UID = "2.25.258830958154212129533809043980547163725"
 _ICD10CM = "I10C"
+_DESIGNATOR = 0x00080102
 _ICD10CM_UID = "2.16.840.1.113883.6.90"
 
 # Anatomy
@@ -216,7 +217,7 @@ def declare_schemes(dataset: Dataset) -> None:
 
 def _schemes(dataset: Dataset) -> Iterator[str]:
     for element in dataset.iterall():
-        if element.keyword == "CodingSchemeDesignator":
+        if element.tag == _DESIGNATOR:
             yield str(element.value)
 
 

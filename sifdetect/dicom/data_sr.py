@@ -23,6 +23,7 @@ from pydicom.sr.coding import Code
 
 from sifdetect.dicom import codes, words
 from sifdetect.dicom.carried import carry
+from sifdetect.dicom.collecting import without_collecting
 from sifdetect.dicom.evaluations import group_measurements, study_evaluations
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.provenance import finish, header_of, moment_of, nameless
@@ -35,6 +36,7 @@ from sifdetect.study import SeriesLabels
 SERIES_NUMBER = 9803
 
 
+@without_collecting()
 def encode_data_sr(
     findings: StudyFindings, labels: tuple[SeriesLabels, ...], study: DicomStudy
 ) -> Dataset:

@@ -20,6 +20,7 @@ from pydicom import Dataset
 
 from sifdetect.dicom import words
 from sifdetect.dicom.carried import carry
+from sifdetect.dicom.collecting import without_collecting
 from sifdetect.dicom.outline import (
     SliceImage,
     largest_slice,
@@ -51,6 +52,7 @@ SERIES_NUMBER = 9805
 _LAYER = GraphicLayer(layer_name="SIF", order=1, description="SIF-like findings, research use only")
 
 
+@without_collecting()
 def encode_gsps(findings: StudyFindings, labels: SeriesLabels, series: DicomSeries) -> Dataset:
     """Outlines of the findings of one series as a presentation state on its images.
 

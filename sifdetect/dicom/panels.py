@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from sifdetect.dicom.lettering import Color, Type, draw_line
-from sifdetect.dicom.page import MUTED, TEXT, draw_badge
+from sifdetect.dicom.page import AMBER, MUTED, TEXT, draw_badge
 from sifdetect.dicom.reformat import Picture
 from sifdetect.dicom.seg import color_of
 
@@ -17,6 +17,7 @@ SACRUM: Color = (120, 170, 190)
 _SCALE = 2  # outlines are drawn at twice their size and reduced: smooth
 _APART = 21.0
 _TICK = 9.0
+_RING = 13.0
 
 
 def plain(picture: Picture) -> Image.Image:
@@ -28,6 +29,8 @@ def outlined(picture: Picture) -> Image.Image:
     """The same with outlines of the numbered findings, or without any finding of the sacrum."""
     image = _marked(_traced(picture), picture)
     draw = ImageDraw.Draw(image)
+    for at in picture.marks:
+        _ring(draw, at)
     taken: list[tuple[float, float]] = []
     for number, share in picture.findings.items():
         place = _place(share, taken, picture.gray.shape)
@@ -35,6 +38,14 @@ def outlined(picture: Picture) -> Image.Image:
             draw_badge(draw, place, number, color_of(number))
             taken.append(place)
     return image
+
+
+def _ring(draw: ImageDraw.ImageDraw, at: tuple[float, float]) -> None:
+    """Around what has no outline; with a dark rim, so that it shows on edema too."""
+    for radius, color, width in ((_RING + 1, (0, 0, 0), 4), (_RING, AMBER, 2)):
+        x, y = at
+        box = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(box, outline=color, width=width)
 
 
 def _marked(image: Image.Image, picture: Picture) -> Image.Image:

@@ -13,6 +13,7 @@ from pydicom import Dataset
 from sifdetect.access_words import access_said
 from sifdetect.dicom import panels, sentences, words
 from sifdetect.dicom.lettering import EAST_ASIAN, Weight, drawable
+from sifdetect.dicom.marks import places
 from sifdetect.dicom.progress import progress
 from sifdetect.dicom.provenance import STATEMENT, Moment
 from sifdetect.dicom.read import DicomSeries
@@ -55,7 +56,7 @@ def render_pdf(
     _head(pdf, header)
     _answer(pdf, findings)
     if pair is not None:
-        _pictures(pdf, *pair)
+        _pictures(pdf, findings, *pair)
     _table(pdf, findings)
     _reasons(pdf, findings)
     return bytes(pdf.output())
@@ -153,18 +154,24 @@ def _answer(pdf: FPDF, findings: StudyFindings) -> None:
     pdf.ln(2)
 
 
-def _pictures(pdf: FPDF, labels: SeriesLabels, series: DicomSeries) -> None:
+def _pictures(
+    pdf: FPDF, findings: StudyFindings, labels: SeriesLabels, series: DicomSeries
+) -> None:
     gap = 2.0
     wide = (_WIDTH_MM - 2 * gap) / 3
     top = pdf.get_y()
-    for place, picture in enumerate(pictures(labels, series.volume, size=_PICTURE)):
+    marks = places(findings)
+    drawn = pictures(labels, series.volume, size=_PICTURE, marks=marks)
+    for place, picture in enumerate(drawn):
         stream = BytesIO()
         panels.outlined(picture).save(stream, "JPEG", quality=90)
         left = _MARGIN_MM + place * (wide + gap)
         pdf.image(Image.open(stream), x=left, y=top, w=wide)
     pdf.set_y(top + wide * _PICTURE[1] / _PICTURE[0] + 1)
     _style(pdf, 8, color=_GRAY)
-    _line(pdf, f"{sentences.series_name(series.source)}. The patient's right is on the left.", 4.5)
+    ringed = " Rings: what else was seen." if len(marks) else ""
+    shown = f"{sentences.series_name(series.source)}. The patient's right is on the left.{ringed}"
+    _line(pdf, shown, 4.5)
     pdf.ln(2)
 
 

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, Modality
-from sifdetect.dicom.outline import marked_box
+from sifdetect.dicom.marks import NOWHERE, beside, ringed
+from sifdetect.dicom.outline import marked_box, numbers_in
 from sifdetect.study import SeriesLabels
 from sifdetect.volume import FloatImage, Floats, Grid, LabelMap, Volume
 
 Point = tuple[float, float]
+Box = tuple[slice, slice, slice]
 
 CT_WINDOW_HU = (-200.0, 750.0)
 """A bone window that still shows soft tissue; a fracture line in porotic bone drowns in 40/400."""
@@ -44,6 +46,7 @@ class Picture:
         pixel_mm: width and height of a pixel.
         ticks: ends (x, y) of the lines along which the other pictures' planes cut this one.
         window: lowest and highest intensity shown, in HU for CT.
+        marks: places (x, y) in or near the plane to which the reader is pointed.
     """
 
     title: str
@@ -54,6 +57,7 @@ class Picture:
     pixel_mm: float
     ticks: tuple[tuple[Point, Point], ...] = ()
     window: tuple[float, float] = (0.0, 1.0)
+    marks: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,24 +72,28 @@ class _Plane:
         return np.cross(self.across, self.down)
 
 
-def pictures(labels: SeriesLabels, volume: Volume, *, size: tuple[int, int]) -> tuple[Picture, ...]:
+def pictures(
+    labels: SeriesLabels, volume: Volume, *, size: tuple[int, int], marks: Floats = NOWHERE
+) -> tuple[Picture, ...]:
     """Axial, coronal and sagittal pictures of ``size`` (width, height) pixels.
 
     Each plane goes through the place where it shows most of the findings, or without a finding
-    most of the sacrum (sagittal: the midline); the sagittal one through a finding
-    that the others do not show. The coronal plane follows the tilt of the sacrum
-    where enough of it was seen to know it.
+    through the first of ``marks`` (n, 3 in LPS mm), or most of the sacrum (sagittal: the midline);
+    the sagittal one through a finding or mark that the others do not show. The coronal plane
+    follows the tilt of the sacrum where enough of it was seen to know it.
     """
     labels = _boxed(labels)
     bone = _points(labels.anatomy, [int(label) for label in SACRUM_LABELS])
     found = _points(labels.findings, None)
     center = bone.mean(axis=0) if len(bone) else volume.grid.center_lps_mm
     pixel_mm = _pixel_mm(bone, size)
-    target = found if len(found) else bone
+    target = next(points for points in (found, marks[:1], bone) if len(points) or points is bone)
     axial, coronal, sagittal = planes = _planes(labels)
     grids = [_grid(one, _through(one, target, center), pixel_mm, size) for one in (axial, coronal)]
     seen = {number for grid in grids for number in _shown_on(labels.findings, grid)}
     points = _sagittal_points(labels, bone=bone, seen=seen)
+    if len(marks) and not len(found):
+        points = (unseen if len(unseen := beside(marks, grids)) else marks)[:1]
     grids.append(_grid(sagittal, _through(sagittal, points, center), pixel_mm, size))
     cuts = [volume.resampled(grid).values[0] for grid in grids]
     low, high = _window(volume, cuts)
@@ -99,6 +107,7 @@ def pictures(labels: SeriesLabels, volume: Volume, *, size: tuple[int, int]) -> 
             pixel_mm=pixel_mm,
             ticks=_ticks(grid, [other for other in grids if other is not grid]),
             window=(low, high),
+            marks=ringed(marks, grid),
         )
         for plane, grid, cut in zip(planes, grids, cuts, strict=True)
     )
@@ -110,14 +119,15 @@ def _boxed(labels: SeriesLabels) -> SeriesLabels:
     held = [box for box in boxes if box is not None]
     if not held:
         return labels
-    start = tuple(min(box[axis].start for box in held) for axis in range(3))
-    stop = tuple(max(box[axis].stop for box in held) for axis in range(3))
+    first, second, third = (
+        slice(min(box[axis].start for box in held), max(box[axis].stop for box in held))
+        for axis in range(3)
+    )
+    start, stop = _corners((first, second, third))
     return replace(
         labels,
-        anatomy=labels.anatomy.cropped((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])),
-        findings=labels.findings.cropped(
-            (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
-        ),
+        anatomy=labels.anatomy.cropped(start, stop),
+        findings=labels.findings.cropped(start, stop),
     )
 
 
@@ -244,12 +254,41 @@ def _gray(cut: FloatImage, low: float, high: float) -> NDArray[np.uint8]:
 
 
 def _share(labels: LabelMap, values: list[int], grid: Grid) -> FloatImage:
-    """Share of the labels on a grid, interpolated so that thick slices make no stairs."""
-    mask = np.isin(labels.values, values).astype(np.float32)
-    resampled = Volume(mask, labels.grid, Modality.MR).resampled(grid)
-    return np.asarray(resampled.values[0], dtype=np.float32)
+    """Share of the labels on a grid, interpolated so that thick slices make no stairs.
+
+    Looked at where the labels are: a finding fills a hundredth of a picture.
+    """
+    wanted = np.zeros(256, np.uint8)
+    wanted[values] = 1
+    mask = wanted[labels.values]
+    result = np.zeros(grid.shape, np.float32)
+    box = marked_box(mask)
+    place = box and _reached(labels.grid, box, grid)
+    if box and place:
+        start, stop = _corners(box)
+        part = Volume(mask[box].astype(np.float32), labels.grid.cropped(start, stop), Modality.MR)
+        result[place] = part.resampled(grid.cropped(*_corners(place))).values
+    return np.asarray(result[0], dtype=np.float32)
+
+
+def _reached(source: Grid, box: Box, grid: Grid) -> Box | None:
+    """The part of a grid to which voxels of a box can contribute; None where they reach nothing."""
+    margin = np.ceil(grid.spacing_mm.max() / source.spacing_mm) + 1
+    ends = [(one.start - far, one.stop - 1 + far) for one, far in zip(box, margin, strict=True)]
+    corners = np.stack(np.meshgrid(*ends, indexing="ij"), -1).reshape(-1, 3)
+    index = grid.mm_to_index(source.index_to_mm(corners))
+    low = np.clip(np.floor(index.min(axis=0)), 0, grid.shape).astype(int)
+    high = np.clip(np.ceil(index.max(axis=0)) + 1, 0, grid.shape).astype(int)
+    if (low >= high).any():
+        return None
+    first, second, third = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return first, second, third
+
+
+def _corners(box: Box) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    first, second, third = box
+    return (first.start, second.start, third.start), (first.stop, second.stop, third.stop)
 
 
 def _shares(labels: LabelMap, grid: Grid) -> dict[int, FloatImage]:
-    numbers = [int(number) for number in np.unique(labels.values) if number > 0]
-    return {number: _share(labels, [number], grid) for number in numbers}
+    return {number: _share(labels, [number], grid) for number in numbers_in(labels.values)}

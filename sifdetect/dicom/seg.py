@@ -7,6 +7,9 @@ the most used open viewer draws them centimetres off (docs/decisions/0026).
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Any
+
 import numpy as np
 from highdicom import (
     AlgorithmIdentificationSequence,
@@ -28,6 +31,8 @@ from pydicom.uid import SegmentationStorage
 from sifdetect.anatomy import Side
 from sifdetect.dicom import codes, words
 from sifdetect.dicom.carried import carry
+from sifdetect.dicom.collecting import without_collecting
+from sifdetect.dicom.frame_items import keep_as_written
 from sifdetect.dicom.frames import ENHANCED
 from sifdetect.dicom.outline import marked_box, numbers_in, shown
 from sifdetect.dicom.provenance import (
@@ -49,6 +54,17 @@ from sifdetect.study import SeriesLabels
 SERIES_NUMBER = 9801
 _ALL = 255
 """Maximum Fractional Value (0062,000E): a voxel that is marked, in a FRACTIONAL segmentation."""
+_PLACE = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "Rows",
+    "Columns",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "FrameOfReferenceUID",
+)
 COLORS_RGB = (
     (255, 96, 64),
     (64, 200, 255),
@@ -86,6 +102,7 @@ def seg_reference(findings: StudyFindings, series: DicomSeries) -> Dataset:
     return reference
 
 
+@without_collecting()
 def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSeries) -> Dataset:
     """The findings of one series as a segmentation on that series' own grid.
 
@@ -104,40 +121,54 @@ def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSerie
         raise ValueError("the labels do not lie on the grid of the series they belong to")
     sources, pixels = _frames(labels, series, numbers)
     header = sources[0]
-    cited = seg_reference(findings, series)
+    segments = [
+        _segment(place, number, findings, header) for place, number in enumerate(numbers, start=1)
+    ]
     result = Segmentation(
         source_images=[nameless(header), *sources[1:]],
         pixel_array=pixels,
-        segmentation_type=_kind(pixels[0].size),
-        fractional_type=SegmentationFractionalTypeValues.OCCUPANCY,
-        max_fractional_value=_ALL,
-        segment_descriptions=[
-            _segment(place, number, findings, header)
-            for place, number in enumerate(numbers, start=1)
-        ],
-        series_instance_uid=cited.SeriesInstanceUID,
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=cited.SOPInstanceUID,
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=findings.algorithm.name,
-        software_versions=findings.algorithm.version,
-        device_serial_number=serial_number(findings.algorithm),
+        segment_descriptions=segments,
         pixel_measures=_pixel_measures(series),
+        **_kind(pixels[0].size),
+        **_identifiers(seg_reference(findings, series)),
+        **_equipment(findings.algorithm),
         content_label="SIF_LIKE",
         content_description=STATEMENT[:64],
         specific_character_set=None,
     )
     result.SeriesDescription = described("segmentation", header)
     _name_dimensions(result)
-    moment = moment_of(series.datasets)
-    finish(result, header, algorithm=findings.algorithm, moment=moment)
-    return carry(result, findings)
+    finish(result, header, algorithm=findings.algorithm, moment=moment_of(series.datasets))
+    return keep_as_written(carry(result, findings))
 
 
-def _kind(pixels_a_frame: int) -> SegmentationTypeValues:
+def _kind(pixels_a_frame: int) -> dict[str, Any]:
+    """What is said of the values: bits, or bytes of 0 and 255 where bits do not fit."""
     whole_bytes = pixels_a_frame % 8 == 0
-    return SegmentationTypeValues.BINARY if whole_bytes else SegmentationTypeValues.FRACTIONAL
+    kinds = SegmentationTypeValues
+    return {
+        "segmentation_type": kinds.BINARY if whole_bytes else kinds.FRACTIONAL,
+        "fractional_type": SegmentationFractionalTypeValues.OCCUPANCY,
+        "max_fractional_value": _ALL,
+    }
+
+
+def _identifiers(cited: Dataset) -> dict[str, Any]:
+    return {
+        "series_instance_uid": cited.SeriesInstanceUID,
+        "series_number": SERIES_NUMBER,
+        "sop_instance_uid": cited.SOPInstanceUID,
+        "instance_number": 1,
+    }
+
+
+def _equipment(algorithm: Algorithm) -> dict[str, Any]:
+    return {
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": algorithm.name,
+        "software_versions": algorithm.version,
+        "device_serial_number": serial_number(algorithm),
+    }
 
 
 def _name_dimensions(result: Dataset) -> None:
@@ -166,10 +197,22 @@ def _frames(
         kept = [index for index in range(marked.start, marked.stop) if index not in series.filled]
         frames = values[kept]
         sources = [series.datasets[index] for index in kept]
-    headers = [_completed(header_of(source), series) for source in sources]
+    first = _completed(header_of(sources[0]), series)
+    headers = [first, *(_placed(source, first) for source in sources[1:])]
     places = np.zeros(256, np.uint8)
     places[numbers] = np.arange(1, len(numbers) + 1)
     return headers, places[frames]
+
+
+def _placed(source: Dataset, first: Dataset) -> Dataset:
+    """What the library looks at in a source but the first: which image it is, and where it lies."""
+    header = Dataset()
+    for keyword in _PLACE:
+        if keyword in source:
+            header.add(copy(source[keyword]))
+    if not header.get("FrameOfReferenceUID"):
+        header.FrameOfReferenceUID = first.FrameOfReferenceUID
+    return header
 
 
 def _completed(header: Dataset, series: DicomSeries) -> Dataset:

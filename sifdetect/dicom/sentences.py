@@ -64,26 +64,50 @@ def _answer(findings: StudyFindings) -> str:
     if findings.presence is Presence.PRESENT:
         return f"Finding like a sacral insufficiency fracture: {_extent(findings)}, {certainty}."
     if findings.presence is Presence.ABSENT:
-        return "No finding like a sacral insufficiency fracture was seen."
+        return _none_stated(findings)
     if findings.fractures:
         return (
             "Indeterminate: possible finding like a sacral insufficiency fracture: "
             f"{_extent(findings)}, {certainty}."
         )
-    uncertain = [one for one in findings.other_findings if one.kind == UNCERTAIN]
+    uncertain = _uncertain(findings)
     if uncertain:
-        sides = enumerated(list(dict.fromkeys(one.side.value for one in uncertain)))
-        seen = f"; {percent(findings.coverage.sacrum)} of the sacrum in view"
-        return (
-            f"Indeterminate: {UNCERTAIN} ({sides}), {certainty}, too low to state a fracture"
-            f"{seen if is_partial(findings) else ''}."
-        )
+        share = percent(findings.coverage.sacrum)
+        seen = f"; {share} of the sacrum in view" if is_partial(findings) else ""
+        return f"Indeterminate: {uncertain}, {certainty}, too low to state a fracture{seen}."
     if is_partial(findings):
         return (
             "Indeterminate: no fracture was seen in the part that is in view, "
             f"but the sacrum is only partly covered ({percent(findings.coverage.sacrum)})."
         )
     return "Indeterminate: the images do not suffice to call a sacral fracture seen or excluded."
+
+
+def _none_stated(findings: StudyFindings) -> str:
+    none, uncertain = "No finding like a sacral insufficiency fracture", _uncertain(findings)
+    if not uncertain:
+        return f"{none} was seen."
+    certainty = probability(findings.probability)
+    return f"{none} is stated: {uncertain}, probability {certainty}, too low to state one."
+
+
+def _uncertain(findings: StudyFindings) -> str:
+    """What was too uncertain to be stated, with its sides; empty where nothing was."""
+    sides = [one.side.value for one in findings.other_findings if one.kind == UNCERTAIN]
+    name = _named(UNCERTAIN, findings)
+    return f"{name} ({enumerated(list(dict.fromkeys(sides)))})" if sides else ""
+
+
+def _named(kind: str, findings: StudyFindings) -> str:
+    """A kind of other finding; CT shows no edema, so that none is spoken of where CT is all."""
+    if kind == UNCERTAIN and _only_ct(findings):
+        return kind.removesuffix(" or edema")
+    return f"{kind} finding" if kind.endswith("-like") else kind
+
+
+def _only_ct(findings: StudyFindings) -> bool:
+    used = [source for source in findings.sources if source.used]
+    return bool(used) and all(source.modality is Modality.CT for source in used)
 
 
 def _extent(findings: StudyFindings) -> str:
@@ -146,11 +170,10 @@ def recommendations(findings: StudyFindings) -> list[str]:
     """
     told = {warning.code: sentence(warning.text) for warning in findings.warnings}
     advice = [told[code] for code in _ADVICE if code in told]
-    used = [source for source in findings.sources if source.used]
-    only_ct = used and all(source.modality is Modality.CT for source in used)
+    absent_on_ct = findings.presence is Presence.ABSENT and _only_ct(findings)
     if is_partial(findings) and "sacrum-partly-covered" not in told:
         advice.append("The sacrum is only partly covered: a dedicated sacral MRI is advised.")
-    elif findings.presence is Presence.ABSENT and only_ct and "ct-sensitivity" not in told:
+    elif absent_on_ct and "ct-sensitivity" not in told:
         advice.append(
             "CT misses about a third of these fractures: "
             "if the suspicion stays, a sacral MRI with fat suppression is advised."
@@ -160,7 +183,8 @@ def recommendations(findings: StudyFindings) -> list[str]:
 
 def notes(findings: StudyFindings) -> list[str]:
     """What else the reader must know: other findings, and the warnings that are no advice."""
-    rest = [sentence(w.text) for w in findings.warnings if w.code not in _ADVICE]
+    said = {*_ADVICE, *(one.kind for one in findings.other_findings)}
+    rest = [sentence(w.text) for w in findings.warnings if w.code not in said]
     return [*_others(findings), *rest]
 
 
@@ -177,9 +201,8 @@ def _others(findings: StudyFindings) -> list[str]:
                 if f.kind == kind and f.side is side
             ]
             parts.append(f"{where} ({', '.join(volumes)})")
-        advice = ": consider another cause" if "mass" in kind else ""
-        name = f"{kind} finding" if kind.endswith("-like") else kind
-        lines.append(f"Also seen: {name} {enumerated(parts)}{advice}.")
+        advice = ": consider another cause than insufficiency" if "mass" in kind else ""
+        lines.append(f"Also seen: {_named(kind, findings)} {enumerated(parts)}{advice}.")
     return lines
 
 
@@ -267,5 +290,10 @@ def series_line(source: SourceSeries) -> str:
     """One series: what it is, whether it was used, and why (not)."""
     size = source.description.partition(";")[2].strip()
     verdict = "used" if source.used else "not used"
-    why = f": {source.reason}" if source.reason else ""
-    return sentence(f"{series_name(source)}{f' ({size})' if size else ''} {verdict}{why}")
+    return sentence(f"{series_name(source)}{f' ({size})' if size else ''} {verdict}{why(source)}")
+
+
+def why(source: SourceSeries) -> str:
+    """Why a series was used or not, after a colon; nothing where the reason is that it is a CT."""
+    telling = source.reason and source.reason != series_kind(source).split()[0]
+    return f": {source.reason}" if telling else ""

@@ -27,6 +27,7 @@ from pydicom.sr.coding import Code
 
 from sifdetect.dicom import codes, words
 from sifdetect.dicom.carried import carry
+from sifdetect.dicom.collecting import without_collecting
 from sifdetect.dicom.evaluations import group_measurements, study_evaluations
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.outline import (
@@ -64,6 +65,7 @@ class Region:
         return slice_images(self.series)[self.index]
 
 
+@without_collecting()
 def encode_sr(
     findings: StudyFindings,
     labels: tuple[SeriesLabels, ...],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import Modality, SacralLevel
 from sifdetect.dicom import panels, sentences, words
 from sifdetect.dicom.lettering import Color, Weight, drawable, width, wrapped
+from sifdetect.dicom.marks import places
 from sifdetect.dicom.page import AMBER, GOOD, MUTED, PANEL, TEXT, Page
 from sifdetect.dicom.progress import contralateral, is_worse, progress
 from sifdetect.dicom.read import DicomSeries
@@ -74,6 +75,8 @@ def _head(page: Page, findings: StudyFindings) -> int:
         (SIZE[0] - _EDGE - width(limits.upper(), 14, _BOLD) - 20, 18), limits, AMBER, filled=False
     )
     word, tone = _TONES[findings.presence]
+    if findings.presence is Presence.ABSENT and "stated" in sentences.headline(findings):
+        word = "None stated"
     page.pill((_EDGE, 58), word, tone, filled=True)
     box = (_EDGE, 74, SIZE[0] - _EDGE, 74 + 2 * 29)
     size = 18 if contralateral(findings.comparison) else 21
@@ -112,14 +115,16 @@ def _pictures(
     since = progress(findings.comparison)
     notes = _NOTES + 18 * len(since) + 29 * bool(since)
     height = min(_TALLEST, (_FOOT - top - 24 - table - notes - _GAP) // 2)
-    drawn = pictures(labels, series.volume, size=(_PICTURE, height))
+    marks = places(findings)
+    drawn = pictures(labels, series.volume, size=(_PICTURE, height), marks=marks)
     for place, picture in enumerate(drawn):
         left = _EDGE + place * (_PICTURE + _GAP)
         page.image.paste(panels.outlined(picture), (left, top))
         page.image.paste(panels.plain(picture), (left, top + height + _GAP))
     below = top + 2 * height + _GAP + 3
     what = "findings as numbered below" if rows else "the sacrum as segmented"
-    caption = f"Outlines: {what}. Ticks: where the other planes cut. The patient's right is left."
+    ringed = "" if not len(marks) else " Rings: what else was seen."
+    caption = f"Outlines: {what}.{ringed} Ticks: the other planes. The patient's right is left."
     page.text((_EDGE, below), caption, size=13, color=MUTED)
     room = _INSIDE - width(caption, 13) - 20
     (name,) = wrapped(_shown(series, drawn), room, size=13, most=1)
@@ -209,7 +214,7 @@ def _notes(page: Page, findings: StudyFindings, top: int) -> None:
 def _series(source: SourceSeries) -> str:
     """One line without sizes: used or not, and why."""
     verdict = "used" if source.used else "not used"
-    return words.sentence(f"{sentences.series_name(source)} {verdict}: {source.reason}")
+    return words.sentence(f"{sentences.series_name(source)} {verdict}{sentences.why(source)}")
 
 
 def _foot(page: Page, algorithm: Algorithm) -> None:

@@ -25,6 +25,7 @@ from sifdetect import __version__
 from sifdetect.access_words import access_said
 from sifdetect.dicom import codes, sentences
 from sifdetect.dicom.carried import carry
+from sifdetect.dicom.collecting import without_collecting
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.progress import progress
 from sifdetect.dicom.provenance import STATEMENT, finish, header_of, moment_of, nameless, written
@@ -46,6 +47,7 @@ class Section:
     texts: tuple[str, ...]
 
 
+@without_collecting()
 def encode_text_report(
     findings: StudyFindings | None, study: DicomStudy, *, failure: str | None = None
 ) -> Dataset:

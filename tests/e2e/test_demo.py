@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +16,9 @@ from pydicom import dcmread
 from sifdetect.anatomy import Side
 from sifdetect.dicom.seg import color_of
 from sifdetect.findings import StudyFindings, from_json
-from tests.conftest import ROOT, needed
-from tests.e2e.browser import Chromium, Viewing, mask_of
-from tests.e2e.ohif import BUILD, Ohif
-from tests.e2e.orthanc import Orthanc
+from tests.conftest import ROOT
+from tests.e2e.browser import Viewing, mask_of
+from tests.e2e.desk import Desk
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -73,22 +71,13 @@ class Opened:
 
 
 @pytest.fixture(scope="module")
-def opened(
-    shown: tuple[str, Path], tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Opened]:
+def opened(shown: tuple[str, Path], desk: Desk) -> Opened:
     """What was sent and what came back, in a PACS, opened in a browser."""
-    build = needed(BUILD / "index.html", "OHIF's build is not here: make viewer").parent
     _, out = shown
     truth = from_json(json.loads((out / "truth.json").read_text(encoding="utf-8")))
-    folder = tmp_path_factory.mktemp("opened")
-    with (
-        Orthanc(tool("Orthanc"), folder / "orthanc", {}) as pacs,
-        Ohif(build, pacs.http_port) as ohif,
-        Chromium(tool("chromium")) as chromium,
-    ):
-        for path in (*sorted((out / "study").rglob("*.dcm")), *(out / "results").glob("*.dcm")):
-            pacs.upload(path.read_bytes())
-        yield Opened(chromium.open(ohif.url(truth.study_instance_uid)), truth, out)
+    paths = (*sorted((out / "study").rglob("*.dcm")), *(out / "results").glob("*.dcm"))
+    viewing = desk.read(truth.study_instance_uid, (path.read_bytes() for path in paths))
+    return Opened(viewing, truth, out)
 
 
 def test_what_the_networks_found_shows_over_the_true_fracture(opened: Opened) -> None:

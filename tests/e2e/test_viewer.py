@@ -6,10 +6,9 @@ the networks find a fracture is asked elsewhere, here the question is whether it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +20,8 @@ from sifdetect.anatomy import Modality
 from sifdetect.dicom.seg import color_of
 from sifdetect.dicom.write import SeriesHeader
 from sifdetect.findings import Presence
-from tests.conftest import needed
-from tests.e2e.browser import Chromium, Viewing, mask_of
-from tests.e2e.ohif import BUILD, Ohif
-from tests.e2e.orthanc import Orthanc
+from tests.e2e.browser import Viewing, mask_of
+from tests.e2e.desk import Desk
 from tests.result_cases import (
     LEFT_LPS_MM,
     ODD,
@@ -55,41 +52,18 @@ class Reading:
     results: dict[str, Dataset]
 
 
-@pytest.fixture(scope="module")
-def desk(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A PACS, the viewer's server and a browser."""
-    build = needed(BUILD / "index.html", "OHIF's build is not here: make viewer").parent
-    folder = tmp_path_factory.mktemp("viewer")
-    with (
-        Orthanc(tool("Orthanc"), folder / "orthanc", {}) as pacs,
-        Ohif(build, pacs.http_port) as ohif,
-        Chromium(tool("chromium")) as chromium,
-    ):
-        yield Desk(pacs, ohif, chromium)
-
-
-@dataclass(frozen=True)
-class Desk:
-    """Where a study is sent to, and where it is read."""
-
-    pacs: Orthanc
-    ohif: Ohif
-    chromium: Chromium
-
-    def read(self, case: Case, about: SeriesHeader) -> Reading:
-        """Send a study with its results, and open it."""
-        results = results_of(case)
-        for dataset in (*images_of(case, about), *results.values()):
-            self.pacs.upload(part10(dataset))
-        url = self.ohif.url(case.findings.study_instance_uid)
-        return Reading(self.chromium.open(url), case, results)
+def read(desk: Desk, case: Case, about: SeriesHeader) -> Reading:
+    """Send a study with its results, and open it."""
+    results = results_of(case)
+    files = map(part10, (*images_of(case, about), *results.values()))
+    return Reading(desk.read(case.findings.study_instance_uid, files), case, results)
 
 
 @pytest.fixture(scope="module", params=MODALITIES, ids=[one.value for one in MODALITIES])
 def broken(desk: Desk, request: pytest.FixtureRequest) -> Iterator[Reading]:
     """A study with a fracture in each ala."""
     about = replace(PATIENT, seed=f"viewer {request.param}", series_description=IMAGES)
-    reading = desk.read(bilateral(request.param, about=about, spacing_mm=SQUARE_MM), about)
+    reading = read(desk, bilateral(request.param, about=about, spacing_mm=SQUARE_MM), about)
     yield reading
     reading.viewing.close()
 
@@ -98,7 +72,7 @@ def broken(desk: Desk, request: pytest.FixtureRequest) -> Iterator[Reading]:
 def intact(desk: Desk) -> Iterator[Reading]:
     """A study without a finding, of another patient's day."""
     about = replace(PATIENT, seed="viewer, intact", series_description=IMAGES)
-    reading = desk.read(without_finding(Presence.ABSENT, about=about), about)
+    reading = read(desk, without_finding(Presence.ABSENT, about=about), about)
     yield reading
     reading.viewing.close()
 
@@ -108,7 +82,7 @@ def odd(desk: Desk) -> Iterator[Reading]:
     """A study whose rows times columns are not divisible by 8."""
     about = replace(PATIENT, seed="viewer, odd", series_description=IMAGES)
     case = bilateral(Modality.CT, about=about, spacing_mm=SQUARE_MM, shape=ODD)
-    reading = desk.read(case, about)
+    reading = read(desk, case, about)
     yield reading
     reading.viewing.close()
 
