@@ -11,10 +11,10 @@ the next ``--cases`` are asked of every engine; Dice is of the answers as used. 
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import platform
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -96,15 +96,13 @@ def _onnx_runtime(folder: Path, spec: BundleSpec) -> Network:
     state = torch.load(folder / TORCH_WEIGHTS, map_location="cpu", weights_only=True)
     module.load_state_dict({name: value.float() for name, value in state.items()})
     example = torch.zeros(1, len(spec.inputs), *(spec.shape or (32, 32, 32)))
-    written = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(module.eval(), (example,), written, input_names=["x"], dynamo=False)
     threads = onnxruntime.SessionOptions()
     threads.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
-    session = onnxruntime.InferenceSession(
-        written.getvalue(), threads, providers=["CPUExecutionProvider"]
-    )
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(place, "region.onnx")
+        torch.onnx.export(module.eval(), (example,), path, input_names=["x"], dynamo=False)
+        session = onnxruntime.InferenceSession(path, threads, providers=["CPUExecutionProvider"])
 
     def run(channels: FloatImage) -> FloatImage:
         (answer,) = session.run(None, {"x": np.ascontiguousarray(channels)[None]})

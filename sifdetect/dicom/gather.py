@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
@@ -144,7 +145,7 @@ def _drop_undecodable(dataset: Dataset, known: _Known) -> None:
 
 def _key(dataset: Dataset, tag: BaseTag, charset: str) -> tuple[object, ...] | None:
     """All that the decoding of an element depends on; None where that is more than can be said."""
-    raw = dataset.get_item(tag)
+    raw: Any = dataset.get_item(tag)
     if not isinstance(raw, RawDataElement) or tag.is_private:
         return None  # it is decoded; or another element says what it means
     if raw.VR == "SQ" or not isinstance(raw.value, bytes) or len(raw.value) > _LONGEST_KNOWN:

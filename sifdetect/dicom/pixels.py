@@ -110,7 +110,7 @@ def _said(error: Exception) -> str:
 
 def _with_pixels(instance: Instance) -> Dataset:
     """Pixel Data and what describes them; of the file only what was not read for the header."""
-    header = instance.dataset
+    header, dataset = instance.dataset, Dataset()
     with instance.located.open() as stream:
         if instance.unread is None:
             dataset = dcmread(stream, force=True)
