@@ -83,14 +83,19 @@ def relief(image: FloatArray, bone: NDArray[np.bool_], rng: np.random.Generator)
 def hollow(
     image: FloatArray, classes: NDArray[np.int64], place_mm: FloatArray, rng: np.random.Generator
 ) -> None:
-    """Take marrow from the alae, up to a sharp border: the cortex, or a belt along the joint."""
+    """Take marrow from the alae, up to a sharp border: the cortex, or a belt along the joint.
+
+    The belt, which carries the weight from S1 to the hip bone, may be denser than the bodies.
+    """
     alar = (classes == RegionClass.SACRAL_ALA) | (
         (classes == RegionClass.SACRAL_CORRIDOR) & (np.abs(place_mm[0]) > rng.uniform(14, 30))
     )
     void = ndimage.gaussian_filter(alar.astype(np.float32), rng.uniform(0.5, 2.0))
+    loss = np.float32(rng.uniform(0.0, 0.55))
     if rng.random() < 0.6:
-        void *= _medial(place_mm, rng)
-    image -= void * (image < 1.0) * np.float32(rng.uniform(0.0, 0.55))
+        medial = _medial(place_mm, rng)
+        loss = loss * medial - np.float32(rng.uniform(0.0, 0.7)) * (1 - medial)
+    image -= void * (image < 1.0) * loss
 
 
 def _medial(place_mm: FloatArray, rng: np.random.Generator) -> FloatArray:
