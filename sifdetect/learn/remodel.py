@@ -91,11 +91,14 @@ def hollow(
         (classes == RegionClass.SACRAL_CORRIDOR) & (np.abs(place_mm[0]) > rng.uniform(14, 30))
     )
     void = ndimage.gaussian_filter(alar.astype(np.float32), rng.uniform(0.5, 2.0))
+    void *= (image < 1.0) * np.float32(1.0)
     loss = np.float32(rng.uniform(0.0, 0.55))
     if rng.random() < 0.6:
         medial = _medial(place_mm, rng)
-        loss = loss * medial - np.float32(rng.uniform(0.0, 0.7)) * (1 - medial)
-    image -= void * (image < 1.0) * loss
+        void *= loss * medial - np.float32(rng.uniform(0.0, 0.7)) * (1 - medial)
+    else:
+        void *= loss
+    image -= void
 
 
 def _medial(place_mm: FloatArray, rng: np.random.Generator) -> FloatArray:
