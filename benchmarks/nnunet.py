@@ -24,6 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 from analyze import FIELD_MM, SIDE, write_scan  # beside this script
+from dynamic_network_architectures.architectures.unet import PlainConvUNet
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from sifdetect.app import default_models
 from sifdetect.dicom.read import read_studies
@@ -64,12 +68,6 @@ def _ours() -> float:
 
 
 def _predictor() -> Any:
-    from dynamic_network_architectures.architectures.unet import (  # noqa: PLC0415
-        PlainConvUNet,
-    )
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
-    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: PLC0415
-
     features = [32, 64, 128, 256, 320, 320]
     network = PlainConvUNet(
         1, 6, features, torch.nn.Conv3d, 3, [1, 2, 2, 2, 2, 2], 2, len(LABELS), 2, conv_bias=True,
@@ -106,10 +104,6 @@ def _tile_seconds() -> float:
 
 
 def _tiles(spacing_mm: float) -> int:
-    from nnunetv2.inference.sliding_window_prediction import (  # noqa: PLC0415
-        compute_steps_for_sliding_window,
-    )
-
     shape = tuple(round(mm / spacing_mm) for mm in (SLICES * SLICE_MM, FIELD_MM, FIELD_MM))
     padded = tuple(max(n, p) for n, p in zip(shape, PATCH, strict=True))
     return int(np.prod([len(s) for s in compute_steps_for_sliding_window(padded, PATCH, 0.5)]))

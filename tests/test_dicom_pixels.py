@@ -33,3 +33,22 @@ def test_a_truncated_deflated_file_is_an_ordinary_file(tmp_path: Path) -> None:
     with ExitStack() as resources:
         located = list(locate([path], resources, []))
     assert [one.path for one in located] == [path]
+
+
+def test_an_element_that_cannot_be_decoded_is_left_out_of_its_own_slice_alone(
+    tmp_path: Path,
+) -> None:
+    """What decodes in one slice is not decoded again in the next; what does not is not trusted."""
+    datasets = builders.slices(Built())
+    for dataset in datasets:
+        dataset.StationName = "CT-ONE"
+    builders.save(datasets, tmp_path)
+    text, floats = b"\x08\x00\x10\x10SH", b"\x08\x00\x10\x10FD"  # six bytes are no double
+    for victim in sorted(tmp_path.rglob("*.dcm"))[3:5]:
+        content = victim.read_bytes()
+        assert content.count(text) == 1
+        victim.write_bytes(content.replace(text, floats))
+    (series,) = builders.read_one(tmp_path).series
+    names = [dataset.get("StationName") for dataset in series.datasets]
+    assert len(names) == len(datasets)
+    assert sorted(names, key=str) == ["CT-ONE"] * (len(datasets) - 2) + [None, None]

@@ -274,25 +274,6 @@ def test_a_damaged_file_costs_only_itself(tmp_path: Path, damage: str, syntax: U
     assert victim.name in named[0]
 
 
-def test_an_element_that_cannot_be_decoded_is_left_out_of_its_own_slice_alone(
-    tmp_path: Path,
-) -> None:
-    """What decodes in one slice is not decoded again in the next; what does not is not trusted."""
-    datasets = builders.slices(Built())
-    for dataset in datasets:
-        dataset.StationName = "CT-ONE"
-    builders.save(datasets, tmp_path)
-    text, floats = b"\x08\x00\x10\x10SH", b"\x08\x00\x10\x10FD"  # six bytes are no double
-    for victim in sorted(tmp_path.rglob("*.dcm"))[3:5]:
-        content = victim.read_bytes()
-        assert content.count(text) == 1
-        victim.write_bytes(content.replace(text, floats))
-    series = only(builders.read_one(tmp_path))
-    names = [dataset.get("StationName") for dataset in series.datasets]
-    assert len(names) == len(datasets)
-    assert sorted(names, key=str) == ["CT-ONE"] * (len(datasets) - 2) + [None, None]
-
-
 def test_two_patients_in_one_study_are_pointed_out(tmp_path: Path) -> None:
     """A mix-up of patients under one Study Instance UID must not pass in silence."""
     about = builders.header(study_seed="same")
