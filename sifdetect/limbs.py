@@ -205,7 +205,9 @@ def _fullest_sheet(points: Points, line: Points) -> Points:
 def _columns(line: Points, level: float) -> int:
     """Number of columns along the sacrum that hold a voxel of a line near a level."""
     near = np.abs(line.level - level) <= SHEET_LEVELS
-    return len(np.unique(np.rint(line.frame_mm[near, :2] / _COLUMN_MM).astype(int), axis=0))
+    # Rounded twice: a place halfway between two columns is a matter of its last digit.
+    column = np.rint(np.round(line.frame_mm[near, :2] / _COLUMN_MM, 6)).astype(int)
+    return len(np.unique(column, axis=0))
 
 
 def _significant(sacrum: Sacrum) -> tuple[Points, NDArray[np.int64]]:

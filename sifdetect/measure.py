@@ -22,6 +22,7 @@ from sifdetect.measurements import (
     main_limb,
 )
 from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
+from sifdetect.patient_order import as_it_was, in_patient_order
 from sifdetect.ring import ring_of
 from sifdetect.score import MIN_EDEMA_MM3, score
 from sifdetect.sides import foramen_gaps, measure_side
@@ -72,6 +73,7 @@ def measure(
         fluid_sensitive: True where a fat-suppressed MR series was among the images.
         modality: of the scan.
     """
+    stored, segmentation = segmentation, in_patient_order(segmentation)
     sacrum = describe(segmentation)
     mimics = find(sacrum)
     lines = sort_lines(sacrum)
@@ -92,7 +94,7 @@ def measure(
     )
     return Measurements(
         fractures=with_break(placed, wall),
-        components=LabelMap(components, segmentation.grid),
+        components=as_it_was(LabelMap(components, segmentation.grid), stored),
         sides={side: _half(sacrum, side, lines, marrow, found) for side in SIDES},
         transverse=_transverse(lines, marrow, of.get(Side.MIDLINE)),
         wall=wall,
