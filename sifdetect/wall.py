@@ -46,6 +46,7 @@ WALL_NOISE_MM, MOST_OF_WALL = 1.2, 0.7
 """Scatter of the wall about the fit, outliers left out (true labels: 0.23 to 0.44 mm; one that
 jumps by up to three voxels: 1.4 to 1.9), and the share of it that must lie within."""
 
+_ROUNDING_MM = 1e-6
 FITS, WALL_FITS = 6, 4
 """Rounds of fitting; the angle stands still to a hundredth of a degree after four."""
 
@@ -172,7 +173,8 @@ def _ventral(sacrum: Sacrum, body: Points) -> NDArray[np.bool_]:
     middle = np.bincount(bins, canal[:, 1]) / np.maximum(count, 1)
     known = np.flatnonzero(count)
     height = (body.frame_mm[:, 2] - low) / step
-    return np.asarray(body.frame_mm[:, 1] > np.interp(height, known, middle[known]))
+    # Beside the canal bone may lie just at its middle: rounding must not tell it apart.
+    return np.asarray(body.frame_mm[:, 1] > np.interp(height, known, middle[known]) + _ROUNDING_MM)
 
 
 def _fragment(sacrum: Sacrum, middle: _Middle, level: float, below: int) -> _Fragment | None:
