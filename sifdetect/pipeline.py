@@ -35,7 +35,6 @@ _FRACTURED_LEVELS = (SacralLevel.S1, SacralLevel.S2, SacralLevel.S3)
 _WHOLE = 0.98
 _REFIT_MM = 10.0
 """Parts that disagree more than this about the frame do not set it anew."""
-_REFITS = 1
 _STILL_MM = 4.0
 """A frame that moves less than this at the sacrum's corners is left; networks bear more."""
 
@@ -216,10 +215,8 @@ def _share_seen(found: Localization) -> float:
 
 def _segmented(roles: Roles, frame: SacralFrame, model: Bundle) -> Segmentation:
     """Set the frame by the parts that are found in it, then segment in earnest."""
-    for _ in range(_REFITS):
-        refitted = frame_of_parts(segment(roles, _covered(frame, roles), model.quick))
-        if refitted is None or refitted[1] > _REFIT_MM or not _moved(frame, refitted[0]):
-            break
+    refitted = frame_of_parts(segment(roles, _covered(frame, roles), model.quick))
+    if refitted is not None and refitted[1] <= _REFIT_MM and _moved(frame, refitted[0]):
         frame = refitted[0]
     return segment(roles, _covered(frame, roles), model)
 
