@@ -17,6 +17,7 @@ from sifdetect.ffp import DISPLACED_MM
 from sifdetect.findings import Basis, Fracture
 from sifdetect.limbs import sort_lines
 from sifdetect.measurements import SIDES
+from sifdetect.patient_order import in_patient_order
 from sifdetect.rules import LINES
 from sifdetect.sacroplasty import AlaAccess, Approach, Sacroplasty, Trajectory
 from sifdetect.shift import limb_shift_mm
@@ -60,7 +61,7 @@ def access(
         fractures: of the study; those of the midline have no ala.
         ct: where cement is looked for; None where there is no CT.
     """
-    sacrum = describe(segmentation)
+    sacrum = describe(in_patient_order(segmentation))
     lines = sort_lines(sacrum).of
     alae = []
     for side in SIDES:
@@ -68,7 +69,9 @@ def access(
             if fracture.side is side:
                 points = _voxels(sacrum, fracture, lines[side])
                 alae.append(_ala(sacrum, fracture, points, tuple(fractures)))
-    cement = None if ct is None else cement_of(sacrum if ct is segmentation else describe(ct))
+    cement = None
+    if ct is not None:
+        cement = cement_of(sacrum if ct is segmentation else describe(in_patient_order(ct)))
     return Sacroplasty(alae=tuple(alae), cement=cement, total_limit_ml=CEMENT_TOTAL_ML)
 
 

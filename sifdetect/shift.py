@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from sifdetect.anatomy import Side
 from sifdetect.components import Points, Sacrum
@@ -66,17 +65,13 @@ def _beside(sacrum: Sacrum, line: Points, side: Side) -> tuple[Points, Floats]:
 def _nearest(sacrum: Sacrum, bone: Points, line: Points, side: Side) -> NDArray[np.int64]:
     """(n, 3) the voxel of a line that is nearest to each of some bone.
 
-    Of several that are equally near the order in the array decides. The axes are put into the order
-    of the patient's first, outwards, to the front and upwards, so that it is always the same one.
+    Of several that are equally near the order in the array decides, which is the patient's
+    (``patient_order``); outwards on both sides, so that a mirrored patient reads the same.
     """
-    grid, frame = sacrum.segmentation.grid, sacrum.segmentation.frame
-    outwards = [[1.0 if side is Side.LEFT else -1.0], [1.0], [1.0]]
-    along = (frame.axes * outwards) @ grid.affine_lps_mm[:3, :3] / grid.spacing_mm
-    order = linear_sum_assignment(-np.abs(along))[1]
-    sign = np.where(along[np.arange(3), order] < 0, -1, 1)
-    index, among = (points.index[:, order] * sign for points in (bone, line))
-    found = nearest(index, among, grid.spacing_mm[order]) * sign
-    return np.asarray(found[:, np.argsort(order)])
+    outwards = np.array([1 if side is Side.LEFT else -1, 1, 1])
+    index, among = (points.index * outwards for points in (bone, line))
+    spacing = sacrum.segmentation.grid.spacing_mm
+    return np.asarray(nearest(index, among, spacing) * outwards)
 
 
 def _jump_mm(bone: Points, lateral: Mask) -> float | None:

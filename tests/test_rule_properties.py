@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Modality, Side, mirrored
 from sifdetect.classify import Classification, Context, classify
 from sifdetect.components import describe, lesion
 from sifdetect.measure import Measurements, measure
 from sifdetect.measurements import SIDES
+from sifdetect.patient_order import in_patient_order
 from sifdetect.shift import limb_shift_mm
 from sifdetect.volume import Grid, LabelMap, SacralFrame, Segmentation
 from tests.phantoms import FULL, SPACING_MM, Phantom, lambda_shape, straight_frame
@@ -147,11 +149,58 @@ def test_of_equally_near_voxels_the_same_one_tells_the_shift(
     phantom.level += 0.04 * np.sin(phantom.x / 7) * np.cos(phantom.y / 5)
     kept = phantom.segmentation()
     shifts = []
-    for one in (kept, stored(kept, order, signs)):
+    for one in map(in_patient_order, (kept, stored(kept, order, signs))):
         sacrum = describe(one)
         line = sacrum.points(lesion(one, LesionBit.FRACTURE_LINE))
         shifts.append(limb_shift_mm(sacrum, line, Side.LEFT))
     assert shifts[1] == pytest.approx(shifts[0], abs=1e-6)
+
+
+def cut_obliquely(kept: Segmentation, degrees: float, signs: tuple[int, ...]) -> Segmentation:
+    """The same patient by nearest voxels on a lattice turned about an oblique axis."""
+    turn = Rotation.from_rotvec(np.array([0.5, -0.7, 0.51]) * np.radians(degrees)).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn * signs * np.array([1.3, 1.4, 1.6])
+    count = (130, 120, 110)
+    affine[:3, 3] = kept.grid.center_lps_mm - affine[:3, :3] @ (np.array(count) - 1) / 2
+    grid = Grid(count, affine, kept.grid.frame_of_reference_uid)
+    index = np.stack(np.meshgrid(*map(np.arange, count), indexing="ij"), -1)
+    there = np.rint(kept.grid.mm_to_index(grid.index_to_mm(index))).astype(int)
+    inside = ((there >= 0) & (there < kept.grid.shape)).all(axis=-1)
+    where = tuple(np.moveaxis(np.clip(there, 0, np.array(kept.grid.shape) - 1), -1, 0))
+
+    def of(values: Any) -> Any:
+        return np.where(inside, values[where], 0).astype(values.dtype)
+
+    return replace(
+        kept,
+        anatomy=LabelMap(of(kept.anatomy.values), grid),
+        lesions=LabelMap(of(kept.lesions.values), grid),
+        probability=np.stack([of(channel) for channel in kept.probability]),
+        level=of(kept.level),
+        in_view=of(kept.in_view),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, -1), (-1, -1, -1)])
+@pytest.mark.parametrize("degrees", [12.0, 33.0])
+def test_an_oblique_stack_has_the_same_findings(degrees: float, signs: tuple[int, ...]) -> None:
+    """Lattices that follow neither patient nor sacrum, no two spacings alike: every class and side,
+    places to a millimetre, volumes to a twentieth, distances to a voxel and a half."""
+    measured, stated = read(cut_obliquely(lopsided(), degrees, signs))
+    now, before = told(measured, stated), told(*plain())
+    words = [path for path, one in before.items() if not isinstance(one, float)]
+    assert {path: now[path] for path in words} == {path: before[path] for path in words}
+    for one, same in zip(measured.fractures, plain()[0].fractures, strict=True):
+        assert one.side is same.side
+        assert one.levels == same.levels
+        assert one.centroid_lps_mm == pytest.approx(same.centroid_lps_mm, abs=1.0)
+        assert one.volume_mm3 == pytest.approx(same.volume_mm3, rel=0.05)
+        gaps = {
+            level: pytest.approx(gap, abs=2.2) for level, gap in same.foramen_distance_mm.items()
+        }
+        assert one.foramen_distance_mm == gaps
 
 
 def test_mirroring_the_patient_swaps_every_measure_and_changes_none() -> None:
