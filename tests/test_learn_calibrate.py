@@ -169,6 +169,16 @@ def test_a_real_sample_says_whether_it_tells_of_a_fracture(
         assert fracture_known(told | {"known": half}, modality) is None
 
 
+@pytest.mark.parametrize("left", [LesionBit.SCLEROSIS, LesionBit.EDEMA])
+def test_what_is_left_of_a_fracture_is_no_evidence_of_its_absence(left: LesionBit) -> None:
+    """A healed fracture's band, and on CT a bruise's edema, calibrate nothing; another's do."""
+    whole = np.ones((20, 20, 20), dtype=np.uint8)
+    sample = {"region": 3 * whole, "lesions": whole * left, "limb": whole}
+    assert fracture_known(sample, Modality.CT) is None
+    assert fracture_known(sample, Modality.MR) is (True if left is LesionBit.EDEMA else None)
+    assert fracture_known(sample | {"limb": 0 * whole}, Modality.CT) is False
+
+
 def test_one_kind_of_case_is_not_enough() -> None:
     """Calibrating on nothing but fractures is refused."""
     with pytest.raises(ValueError, match="with and without"):
