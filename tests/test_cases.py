@@ -124,7 +124,7 @@ def test_a_case_folder_holds_images_labels_and_truth(
 ) -> None:
     """NIfTI on request; the truth is a findings document; nothing half-written is left."""
     monkeypatch.setitem(cases.PROFILES, "mr", replace(COARSE, with_ct=False))
-    (folder,) = write_cases(tmp_path, count=1, seed=7, profile="mr", formats=("nifti",))
+    (folder,) = write_cases(tmp_path, [7], profile="mr", formats=("nifti",))
     assert sorted(path.name for path in (folder / "nifti").iterdir()) == [
         "labels.json",
         *(f"stir{part}.nii.gz" for part in ("", "_anatomy", "_lesions")),
@@ -150,7 +150,7 @@ def test_volumes_of_one_kind_have_names_of_their_own(
         lesions=one.lesions,
     )
     monkeypatch.setattr(cases, "make_case", lambda *_, **__: twice)
-    (folder,) = write_cases(tmp_path, count=1, seed=7, formats=("nifti",))
+    (folder,) = write_cases(tmp_path, [7], formats=("nifti",))
     names = {path.name for path in (folder / "nifti").glob("stir*")}
     assert len(names) == 6
     assert {"stir.nii.gz", "stir-2.nii.gz", "stir-2_anatomy.nii.gz"} <= names
@@ -168,12 +168,36 @@ def test_samples_to_train_on_are_written_once(
         return {"classes": np.full((2, 2, 2), seed, dtype=np.uint8)}
 
     monkeypatch.setitem(cases.POOLS, "localizer", render)
-    for count in (1, 2):
-        arguments = ["synth", "-o", str(tmp_path), "--cases", str(count), "--seed", "3"]
-        assert main([*arguments, "--format", "localizer"]) == 0
+    chosen = tmp_path / "chosen.txt"
+    chosen.write_text("4 9\n7\n")
+    for told in (["--cases", "2", "--seed", "3"], ["--seeds", str(chosen)]):
+        assert main(["synth", "-o", str(tmp_path), *told, "--format", "localizer"]) == 0
     names = Pool(tmp_path / "localizer").names()
-    assert [path.name for path in names] == ["0000003.npz", "0000004.npz"]
-    assert made == [3, 4]
+    assert [path.name for path in names] == [f"000000{seed}.npz" for seed in (3, 4, 7, 9)]
+    assert made == [3, 4, 9, 7]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ([], "Which seeds?"),
+        (["--cases", "1"], "Which seeds?"),
+        (["--cases", "1", "--seed", "1", "--seeds", "{}"], "Which seeds?"),
+        (["--seeds", "{}"], "holds no list of seeds: invalid literal for int"),
+        (["--seeds", "{}-absent"], "No such file"),
+        (["--cases", "0", "--seed", "1"], "There is no seed"),
+    ],
+)
+def test_seeds_are_counted_or_listed_and_never_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], told: list[str], said: str
+) -> None:
+    """Anything else ends with 2 and a sentence, and nothing is written."""
+    chosen = tmp_path / "chosen.txt"
+    chosen.write_text("1 two")
+    out = tmp_path / "out"
+    assert main(["synth", "-o", str(out), *(word.format(chosen) for word in told)]) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_pool_says_where_its_bones_come_from(
@@ -184,8 +208,8 @@ def test_a_pool_says_where_its_bones_come_from(
     monkeypatch.setattr(anatomy_source, "fields", lambda *_, **__: [object()])
     (tmp_path / "VH_F_Pelvis.glb").write_bytes(b"bones")
     real = anatomy_source.parse(f"meshes:{tmp_path}")
-    write_pools(tmp_path, count=3, seed=1, tasks=["region"])
-    write_pools(tmp_path, count=5, seed=1, tasks=["region"], making=Making(anatomy=real))
+    write_pools(tmp_path, range(1, 4), tasks=["region"])
+    write_pools(tmp_path, range(1, 6), tasks=["region"], making=Making(anatomy=real))
     said = pool_anatomy(tmp_path / "region")
     checksum = hashlib.sha256(b"bones").hexdigest()[:12]
     assert "procedural bones, 3 samples" in said
@@ -206,7 +230,7 @@ def test_what_was_made_to_the_same_order_stays(
 
     monkeypatch.setattr(cases, "make_case", make)
     for storage in (Storage.CLASSIC, Storage.CLASSIC, Storage.ENHANCED):
-        write_cases(tmp_path, count=2, seed=8, making=Making(storage=storage))
+        write_cases(tmp_path, [8, 9], making=Making(storage=storage))
     assert made == [8, 9, 8, 9]
     files = list((tmp_path / "case-000009" / "dicom").iterdir())
     assert len(files) == 3
@@ -226,7 +250,7 @@ def test_cases_are_made_from_the_bones_of_their_source(
     monkeypatch.setattr(anatomy_source, "fields", lambda *_, **__: ["a pelvis"])
     (tmp_path / "VH_F_Pelvis.glb").write_bytes(b"other bones")
     source = anatomy_source.parse(f"meshes:{tmp_path}")
-    (folder,) = write_cases(tmp_path, count=1, seed=8, making=Making(anatomy=source))
+    (folder,) = write_cases(tmp_path, [8], making=Making(anatomy=source))
     assert given == ["a pelvis"]
     assert json.loads((folder / "case.json").read_text())["anatomy"] == source.record()
 
@@ -234,7 +258,7 @@ def test_cases_are_made_from_the_bones_of_their_source(
 def test_a_case_says_what_it_was_made_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seed, bones, code and everything that was drawn, with a checksum that follows it."""
     monkeypatch.setattr(cases, "make_case", lambda *_, **__: case())
-    (folder,) = write_cases(tmp_path, count=1, seed=8)
+    (folder,) = write_cases(tmp_path, [8])
     told = json.loads((folder / "case.json").read_text())
     assert (told["seed"], told["anatomy"]["kind"], told["storage"]) == (8, "procedural", "classic")
     assert told["parameters"]["fracture"]["morphology"] == "NONE"
@@ -276,7 +300,7 @@ def test_an_anatomy_source_that_cannot_be_used_is_refused_in_a_sentence(
         {"profile": "pet"},
         {"formats": ("mha",)},
         {"formats": ()},
-        {"count": 0},
+        {"seeds": []},
         {"making": Making(jobs=0)},
     ],
 )
@@ -284,7 +308,7 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(
     wrong: dict[str, object], tmp_path: Path
 ) -> None:
     """A wrong word ends with exit code 2 and an empty folder."""
-    arguments = {"count": 1, "seed": 1, **wrong}
+    arguments = {"seeds": [1], **wrong}
     with pytest.raises(UsageError) as caught:
         write_cases(tmp_path, **arguments)  # type: ignore[arg-type]  # wrong on purpose
     assert caught.value.exit_code == 2

@@ -116,7 +116,7 @@ def test_synthetic_cases_are_exported(tmp_path: Path, monkeypatch: pytest.Monkey
     """One kind of image at a time; the labels are those of that image."""
     made = case()
     monkeypatch.setattr(cases, "make_case", lambda *_, **__: made)
-    cases.write_cases(tmp_path / "cases", count=1, seed=3, formats=("nifti",))
+    cases.write_cases(tmp_path / "cases", [3], formats=("nifti",))
     with pytest.raises(UsageError, match=r"different images, .*CT: 1; STIR: 1; T1: 1"):
         export_nnunet(tmp_path / "cases", tmp_path)
     raw = export_nnunet(tmp_path / "cases", tmp_path, kind="STIR")

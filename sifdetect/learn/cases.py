@@ -73,14 +73,13 @@ class Making:
 
 def write_cases(
     out: Path,
+    seeds: Sequence[int],
     *,
-    count: int,
-    seed: int,
     profile: str | None = None,
     formats: Collection[str] = ("dicom",),
     making: Making = Making(),
 ) -> list[Path]:
-    """Write the examinations of the seeds ``seed`` … ``seed + count - 1`` to ``out/case-<seed>``.
+    """Write the examinations of some seeds to ``out/case-<seed>``.
 
     Each folder holds ``truth.json`` (a findings document), ``case.json`` (what the case was made
     from, see ``record.py``), ``dicom/`` with one study, or ``nifti/`` with images and labels. A
@@ -88,7 +87,7 @@ def write_cases(
     was made to the same order by the same code; any other is replaced.
 
     Raises:
-        UsageError: a profile or format has no meaning, or a count is not positive.
+        UsageError: a profile or format has no meaning, or there is no seed.
         UnreadableInput: a file of the anatomy source is damaged.
     """
     chosen = profile or next(iter(PROFILES))
@@ -97,8 +96,8 @@ def write_cases(
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise UsageError(f"There is no format {', '.join(unknown)!r}", hint="Use dicom or nifti")
-    if count < 1:
-        raise UsageError(f"{count} cases cannot be written", hint="Ask for one or more")
+    if not seeds:
+        raise UsageError("There is no seed to make a case of", hint="Ask for one or more")
     _ready(making)
     order = {
         "profile": chosen,
@@ -108,31 +107,29 @@ def write_cases(
         "generator": record.generator(),
     }
     write = partial(_write_case, out, PROFILES[chosen], replace(making, progress=None), order)
-    seeds = range(seed, seed + count)
     return for_each(write, seeds, jobs=making.jobs, progress=making.progress)
 
 
 def write_pools(
-    out: Path, *, count: int, seed: int, tasks: Collection[str], making: Making = Making()
+    out: Path, seeds: Sequence[int], *, tasks: Collection[str], making: Making = Making()
 ) -> list[Path]:
-    """Write training samples of the seeds ``seed`` … ``seed + count - 1`` to ``out/<task>``.
+    """Write training samples of some seeds to ``out/<task>``.
 
     A sample that is there already stays; several processes may fill one pool. Beside the samples a
     ``made-….json`` names the bones they were made from, for the model card.
 
     Raises:
-        UsageError: a count is not positive, or shifted samples are asked for.
+        UsageError: there is no seed, or shifted samples are asked for.
         UnreadableInput: a file of the anatomy source is damaged.
     """
-    if count < 1:
-        raise UsageError(f"{count} samples cannot be written", hint="Ask for one or more")
+    if not seeds:
+        raise UsageError("There is no seed to make a sample of", hint="Ask for one or more")
     if making.shifted:
         raise UsageError(
             "Samples to train on are never shifted: that half is for evaluation alone",
             hint="Leave out --shifted, or region and localizer from --format",
         )
     _ready(making)
-    seeds = range(seed, seed + count)
     for task in tasks:
         pool = Pool(out / task)
         missing = [one for one in seeds if not pool.path(one).exists()]

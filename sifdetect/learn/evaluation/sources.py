@@ -184,8 +184,7 @@ class Generated:
         with tempfile.TemporaryDirectory(prefix="sifdetect-") as folder:
             (made,) = write_cases(
                 Path(folder),
-                count=1,
-                seed=seed,
+                [seed],
                 profile=profile,
                 formats=("nifti",),
                 making=replace(self.making, jobs=1, progress=None, shifted=float(shifted)),
