@@ -12,7 +12,6 @@ from scipy import special
 from sifdetect.anatomy import LesionBit, Modality, RegionClass
 from sifdetect.bundle import BundleSpec, region_spec
 from sifdetect.learn.calibrate import (
-    SPECIFICITY,
     decision_point,
     fit,
     fitted,
@@ -45,12 +44,15 @@ def test_overconfident_scores_are_brought_back() -> None:
         )
 
 
-def test_the_decision_point_keeps_its_specificity() -> None:
-    """At most one in twenty of the cases without a fracture reaches it."""
+@pytest.mark.parametrize("specificity", [0.8, 0.9, 0.95])
+def test_the_decision_point_keeps_its_specificity(specificity: float) -> None:
+    """No more of the cases without a fracture reach it, and one more would below it."""
     scores, truths = drawn(400, 2)
-    point = decision_point(scores, truths)
+    point = decision_point(scores, truths, specificity)
     negative = [score for score, truth in zip(scores, truths, strict=True) if not truth]
-    assert np.mean([score < point for score in negative]) >= SPECIFICITY
+    assert np.mean([score < point for score in negative]) >= specificity
+    just_below = max(score for score in negative if score < point)
+    assert np.mean([score < just_below for score in negative]) < specificity
     assert point >= 0.5
 
 
