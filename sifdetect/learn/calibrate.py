@@ -27,7 +27,7 @@ from sifdetect.volume import FloatImage, SacralFrame
 
 SPECIFICITY = {Modality.MR: 0.95, Modality.CT: 0.90}
 """Share of cases without a fracture in which none may be stated, on the calibration set. Less on
-CT, which misses every fourth fracture as it is, and whose answer MR follows (decision 0030)."""
+CT, which misses every fourth fracture as it is, and whose answer MR follows (decision 0031)."""
 LINE_MM3, EDEMA_MM3 = 80.0, 2000.0
 """Labelled volume from which a rendered case counts as fractured."""
 LEAST_DICE = 0.2
