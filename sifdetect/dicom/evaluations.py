@@ -17,7 +17,7 @@ from pydicom.sr.coding import Code
 
 from sifdetect.access_words import access_said
 from sifdetect.anatomy import DenisZone
-from sifdetect.dicom import codes, sentences
+from sifdetect.dicom import codes, reasons, sentences
 from sifdetect.dicom.codes import private
 from sifdetect.dicom.progress import progress
 from sifdetect.dicom.provenance import STATEMENT, written
@@ -117,7 +117,7 @@ def _coded(findings: StudyFindings) -> Iterator[CodeContentItem]:
 def _texts(findings: StudyFindings, header: Dataset) -> Iterator[TextContentItem]:
     rows: list[tuple[Code, str]] = [(codes.IMPRESSION, sentences.headline(findings))]
     rows += [(codes.COMMENT, text) for text in progress(findings.comparison)]
-    rows += [(private("RULE"), sentences.reason(*row)) for row in sentences.classes(findings)]
+    rows += [(private("RULE"), reasons.reason(*row)) for row in reasons.classes(findings)]
     rows += [(private("COVERAGE"), text) for text in sentences.coverage(findings)]
     rows += [(codes.RECOMMENDATION, text) for text in sentences.recommendations(findings)]
     rows += [(codes.COMMENT, text) for text in sentences.notes(findings)]
