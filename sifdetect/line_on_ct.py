@@ -33,15 +33,17 @@ def denis_with(own: DenisFinding, of_lines: DenisFinding, sides: Sequence[Side])
     """Zones of MR with those of the lines on CT, and their subtype where the midline's is one."""
     left = of_lines.left if Side.LEFT in sides else own.left
     right = of_lines.right if Side.RIGHT in sides else own.right
-    central = own.zone == 3 or (Side.MIDLINE in sides and of_lines.zone == 3)
+    midline = Side.MIDLINE in sides
+    told = {name: one for name, one in own.evidence.items() if not midline or "subtype" not in name}
+    central = own.zone == 3 or (midline and of_lines.zone == 3)
     return replace(
         own,
         zone=3 if central else max(left or 0, right or 0) or own.zone,
         left=left,
         right=right,
-        subtype=of_lines.subtype if Side.MIDLINE in sides else own.subtype,
+        subtype=of_lines.subtype if midline else own.subtype,
         rule=_with_rule(own.rule, of_lines.rule, sides),
-        evidence={**own.evidence, **{f"ct_{k}": v for k, v in of_lines.evidence.items()}},
+        evidence={**told, **{f"ct_{k}": v for k, v in of_lines.evidence.items()}},
         unseen=_unanswered(own.unseen, of_lines.unseen, sides),
     )
 

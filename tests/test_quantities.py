@@ -133,8 +133,11 @@ def test_what_belongs_to_one_side_is_said_together_and_its_rule_once() -> None:
 
 def test_two_rules_of_one_class_are_told_with_their_sides() -> None:
     """Which of them holds for which ala is what the reader asks."""
-    rules = {"right_rule": "alar line into a foramen", "left_rule": "course not certain"}
-    why = replace(DenisFinding(), rule="; ".join(rules.values()), evidence=rules)
+    rules: dict[str, float | str | bool] = {
+        "right_rule": "alar line into a foramen",
+        "left_rule": "course not certain",
+    }
+    why = replace(DenisFinding(), rule="; ".join(map(str, rules.values())), evidence=rules)
     assert reason("Bakker", "right B3", why) == (
         "Bakker: right B3. Right: alar line into a foramen. Left: course not certain."
     )
