@@ -15,6 +15,7 @@ from sifdetect.anatomy import AnatomyLabel, Modality
 from sifdetect.dicom import codes
 from sifdetect.dicom.anatomy_seg import encode_anatomy, parted
 from sifdetect.dicom.results import encode_results
+from sifdetect.dicom.seg import encode_seg
 from sifdetect.findings import Presence
 from sifdetect.study import Analysis, SeriesLabels
 from sifdetect.volume import LabelMap
@@ -130,3 +131,34 @@ def test_a_slice_that_was_never_sent_has_no_anatomy(tmp_path: Path) -> None:
     labels = SeriesLabels(series.source, whole, whole, whole)
     made = encode_anatomy(bilateral().findings.algorithm, labels, series)
     assert made.NumberOfFrames == values.shape[0] - len(series.filled)
+
+
+@pytest.mark.parametrize("modality", Modality)
+def test_an_oblique_segmentation_has_the_geometry_of_its_frames_in_full(modality: Modality) -> None:
+    """Nothing is left to a viewer: matrix, orientation and distances of the source, said once; each
+    frame with its image and that image's position; segment by segment, along the stack one way.
+    """
+    case = bilateral(modality)
+    (series,) = case.study.series
+    made = encode_seg(case.findings, case.labels[0], series)
+    source = {str(one.SOPInstanceUID): (n, one) for n, one in enumerate(series.datasets)}
+    first = series.datasets[0]
+    (shared,) = made.SharedFunctionalGroupsSequence
+    assert (made.Rows, made.Columns) == (first.Rows, first.Columns)
+    assert_allclose(
+        shared.PlaneOrientationSequence[0].ImageOrientationPatient, first.ImageOrientationPatient
+    )
+    assert_allclose(shared.PixelMeasuresSequence[0].PixelSpacing, first.PixelSpacing)
+    places = []
+    for frame in made.PerFrameFunctionalGroupsSequence:
+        assert "PlaneOrientationSequence" not in frame
+        named = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        place, image = source[str(named)]
+        position = frame.PlanePositionSequence[0].ImagePositionPatient
+        assert_allclose(position, image.ImagePositionPatient, atol=1e-6)
+        segment = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        places.append((segment, place))
+    assert [segment for segment, _ in places] == sorted(segment for segment, _ in places)
+    for number in (1, 2):
+        steps = np.diff([place for segment, place in places if segment == number])
+        assert set(steps) in ({1}, {-1})
