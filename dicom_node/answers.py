@@ -25,6 +25,8 @@ _WORDS = {  # SOP classes of the results (PS3.4 B.5), in the words of those who 
     ENCAPSULATED_PDF: "PDF",
     PRESENTATION_STATE: "GSPS",
 }
+_APART = {"sr-data": "data SR", "anatomy": "anatomy SEG"}
+"""Of one SOP class with another object, by the file's name."""
 SR_CLASSES = {
     "auto": (COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR, ENHANCED_SR),
     "comprehensive-3d": (COMPREHENSIVE_3D_SR,),
@@ -37,6 +39,7 @@ _CLASSES = {
     "summary": (SECONDARY_CAPTURE,),
     "pdf": (ENCAPSULATED_PDF,),
     "gsps": (PRESENTATION_STATE,),
+    "anatomy": (SEGMENTATION,),
     "text": (ENHANCED_SR,),
 }
 
@@ -75,7 +78,7 @@ class Answer:
 
 def word_of(path: Path, sop_class_uid: str) -> str:
     """What an object is called in logs and in the status."""
-    return "data SR" if _stem(path) == "sr-data" else _WORDS.get(sop_class_uid, "object")
+    return _APART.get(_stem(path)) or _WORDS.get(sop_class_uid, "object")
 
 
 def chosen(objects: Iterable[Path], wanted: Collection[str]) -> list[Path]:

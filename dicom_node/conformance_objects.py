@@ -15,6 +15,7 @@ _WHEN = {
     "text": "always",
     "pdf": "always",
     "gsps": "with a finding, one for each analysed series that shows it",
+    "anatomy": "where asked for, one for each analysed series",
 }
 
 

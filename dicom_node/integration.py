@@ -19,7 +19,7 @@ _PRIMITIVES = (
     ("qualitative findings", ("sr", "data", "text")),
     ("measurements", ("sr", "data")),
     ("locations and regions: contours on source images", ("sr", "gsps")),
-    ("segmentations", ("seg",)),
+    ("segmentations", ("seg", "anatomy")),
     ("tracking identifiers, shared by report and segmentation", ("sr", "data", "seg")),
     ("a picture for displays without these", ("summary", "pdf")),
 )

@@ -11,7 +11,7 @@ _AE_TITLE = r"(?=.*[^ ])[ -\[\]-~]{1,16}"  # PS3.5 6.2: AE, 16 characters, no ba
 _CALLER = r"(?=.*[^ ])[ -?A-\[\]-~]{1,16}(@[0-9A-Fa-f.:]+(/\d{1,3})?)?"
 DESTINATION_NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"
 _HOST = r"[A-Za-z0-9._:-]{1,253}"
-_OUTPUT = r"sr|seg|summary|data|text|pdf|gsps"
+_OUTPUT = r"sr|seg|summary|data|text|pdf|gsps|anatomy"
 _FILE = r"[^\0\n]{0,4000}"
 _DATABASE = r"|postgresql://[!-~]{1,500}"
 _URL = r"|https?://[!-~]{1,500}"

@@ -21,6 +21,8 @@ AT_BOUNDARY = 0.25
 COMMINUTED_MM3 = 300.0
 """A fragment's sheet 1.5 mm thick and 14 mm square."""
 
+NO_WALL = "step and angle of the posterior wall cannot be measured: no subtype is stated"
+
 _DENIS_1988 = "Denis 1988, Clin Orthop 227:67"
 _ROY_CAMILLE = "Roy-Camille 1985, Spine 10:838"
 _STRANGE_VOGNSEN = "Strange-Vognsen and Lebech 1991, J Orthop Trauma 5:200"
@@ -80,7 +82,7 @@ DENIS_OF_ALA: tuple[Rule[_Half, int | None], ...] = (
 """Zone of the fracture of one ala, whatever the midline shows."""
 
 DENIS_OF_SIDE: tuple[Rule[_Half, int | None], ...] = (
-    Rule("fracture of the midline reaches this side", lambda h: h.central, 3, _DENIS_1988),
+    Rule("fracture of the midline: both sides are central", lambda h: h.central, 3, _DENIS_1988),
     *DENIS_OF_ALA,
 )
 """Zone of one side: what crosses the midline makes both sides central."""
@@ -207,4 +209,4 @@ def break_name(level: float) -> str:
 def _unseen_wall(centre: _Centre) -> tuple[str, ...]:
     if centre.zone != 3 or centre.wall is not None:
         return ()
-    return ("step and angle of the posterior wall cannot be measured: no subtype is stated",)
+    return (NO_WALL,)

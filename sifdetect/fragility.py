@@ -39,6 +39,8 @@ BENT_MM = 1.15
 """The same beyond the other ala at the mirrored place: from 1.4 mm on in 12 bent cortices of
 synthetic sacra, up to 0.9 in 13 bruises."""
 
+NO_CT = "CT is not seen: a line on CT would make A1 a type B"
+
 _BAKKER = "Bakker 2018, J Korean Neurosurg Soc 61:258"
 
 BAKKER_OF_ALA: tuple[Rule[SideMeasurements, BakkerType | None], ...] = (
@@ -196,7 +198,7 @@ def _unseen_bakker(facts: Facts) -> tuple[str, ...]:
         return ()
     unseen = []
     if facts.measurements.modality is Modality.MR and Basis.EDEMA in facts.bases:
-        unseen.append("CT is not seen: a line on CT would make A1 a type B")
+        unseen.append(NO_CT)
     if facts.measurements.modality is Modality.MR:
         unseen.append("MR shows the anterior cortex less well than CT (A2, A3)")
     else:

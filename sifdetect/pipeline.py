@@ -243,7 +243,7 @@ def _findings(
         presence=stated.presence,
         probability=stated.probability,
         denis=joined.denis,
-        morphology=stated.morphology,
+        morphology=joined.morphology,
         bakker=joined.bakker,
         ffp=stated.ffp,
         coverage=stated.coverage,

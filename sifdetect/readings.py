@@ -21,10 +21,13 @@ from sifdetect.findings import (
     Basis,
     DenisFinding,
     Fracture,
+    MorphologyFinding,
     Presence,
     SeriesEvidence,
     Warning,
 )
+from sifdetect.fragility import NO_CT
+from sifdetect.line_on_ct import PLACE, bakker_with, denis_with, on_line, pattern_with
 from sifdetect.measurements import UNCERTAIN, Measurements
 from sifdetect.register import Fit, in_one_frame, register
 from sifdetect.rules import COMPLETE
@@ -35,7 +38,6 @@ from sifdetect.volume import Floats, Segmentation
 TOGETHER_MM = 5.0
 """A line on CT belongs to an edema on MR that comes this near: as two dates of one finding."""
 
-_PLACE = {Side.RIGHT: "right ala", Side.LEFT: "left ala", Side.MIDLINE: "midline"}
 _EDEMA = (Basis.EDEMA, Basis.LINE_AND_EDEMA)
 
 
@@ -100,13 +102,15 @@ class Joined:
     """What is reported of a study with both CT and MR.
 
     Attributes:
-        fractures, denis, bakker: of the reported modality, with the lines that the other shows.
+        fractures, denis, bakker, morphology: of the reported modality, with the lines that the
+            other shows.
         warnings: of the reported modality, then what the two say differently.
     """
 
     fractures: tuple[Fracture, ...]
     denis: DenisFinding
     bakker: BakkerFinding
+    morphology: MorphologyFinding
     warnings: tuple[Warning, ...]
 
 
@@ -124,9 +128,18 @@ def laid_over(other: Reading, reported: Reading) -> Fit | None:
 def join(reported: Reading, others: Sequence[tuple[Reading, Fit | None]]) -> Joined:
     """What is said of a study whose modalities were read apart."""
     stated = reported.classification
-    joined = Joined(reported.measurements.fractures, stated.denis, stated.bakker, stated.warnings)
+    joined = Joined(
+        reported.measurements.fractures,
+        stated.denis,
+        stated.bakker,
+        stated.morphology,
+        stated.warnings,
+    )
     for other, fit in others:
         joined = _with_lines(joined, reported, other, fit)
+        if other.modality is Modality.CT:
+            unseen = tuple(one for one in joined.bakker.unseen if one != NO_CT)
+            joined = replace(joined, bakker=replace(joined.bakker, unseen=unseen))
         said = [*joined.warnings, *_presence(reported, other), *_differences(reported, other, fit)]
         joined = replace(joined, warnings=tuple(said))
     return joined
@@ -147,7 +160,7 @@ def _differences(reported: Reading, other: Reading, fit: Fit | None) -> Iterator
     if set(pair) != set(Modality):
         return
     ct, mr = pair[Modality.CT], pair[Modality.MR]
-    for side, place in _PLACE.items():
+    for side, place in PLACE.items():
         code, text = _difference(ct, mr, side, lines_meet(reported, other, fit, side))
         if code:
             yield Warning(code=code, text=f"{place}: {text}")
@@ -210,61 +223,18 @@ def _with_lines(joined: Joined, reported: Reading, other: Reading, fit: Fit | No
         if one.basis is not Basis.EDEMA or line is None or line.basis is not Basis.LINE:
             continue
         if lines_meet(reported, other, fit, one.side):
-            fractures[number] = _on_line(one, line)
+            fractures[number] = on_line(one, line)
             sides.append(one.side)
     if not sides:
         return joined
     with_line = any(one.basis is not Basis.EDEMA for one in fractures)
     return Joined(
         tuple(fractures),
-        _denis(joined.denis, other.classification.denis, sides),
-        _bakker(joined.bakker, other.classification.bakker, sides),
+        denis_with(joined.denis, other.classification.denis, sides),
+        bakker_with(joined.bakker, other.classification.bakker, sides),
+        pattern_with(joined.morphology, sides),
         tuple(w for w in joined.warnings if not (with_line and w.code == "no-line")),
     )
-
-
-def _on_line(edema: Fracture, line: Fracture) -> Fracture:
-    return replace(
-        edema,
-        basis=Basis.LINE_AND_EDEMA,
-        levels=line.levels,
-        length_mm=line.length_mm,
-        foramen_distance_mm=line.foramen_distance_mm,
-        canal_distance_mm=line.canal_distance_mm,
-        crosses_midline=line.crosses_midline,
-        step_mm=line.step_mm,
-        angle_deg=line.angle_deg,
-    )
-
-
-def _denis(own: DenisFinding, of_lines: DenisFinding, sides: Sequence[Side]) -> DenisFinding:
-    left = of_lines.left if Side.LEFT in sides else own.left
-    right = of_lines.right if Side.RIGHT in sides else own.right
-    central = own.zone == 3 or (Side.MIDLINE in sides and of_lines.zone == 3)
-    return replace(
-        own,
-        zone=3 if central else max(left or 0, right or 0) or own.zone,
-        left=left,
-        right=right,
-        rule=_with_rule(own.rule, of_lines.rule, sides),
-        evidence={**own.evidence, **{f"ct_{k}": v for k, v in of_lines.evidence.items()}},
-    )
-
-
-def _bakker(own: BakkerFinding, of_lines: BakkerFinding, sides: Sequence[Side]) -> BakkerFinding:
-    return replace(
-        own,
-        left=of_lines.left if Side.LEFT in sides else own.left,
-        right=of_lines.right if Side.RIGHT in sides else own.right,
-        corpus=of_lines.corpus if Side.MIDLINE in sides else own.corpus,
-        rule=_with_rule(own.rule, of_lines.rule, sides),
-        evidence={**own.evidence, **{f"ct_{k}": v for k, v in of_lines.evidence.items()}},
-    )
-
-
-def _with_rule(own: str, of_lines: str, sides: Sequence[Side]) -> str:
-    where = " and ".join(_PLACE[side] for side in sides)
-    return f"{own}; {where} by the line on CT: {of_lines}"
 
 
 def telling(reading: Reading) -> tuple[bool, bool, float]:

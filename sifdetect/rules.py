@@ -114,12 +114,17 @@ class Facts:
         return self.measurements.sides[side].in_view < HALF_SEEN
 
 
+def edema_only(side: Side) -> str:
+    """What is said of an ala whose edema shows no line; a line on CT answers it."""
+    return f"no line seen in the {side.value} ala: zone and extent are of its edema"
+
+
 def unseen_sides(facts: Facts) -> tuple[str, ...]:
     """What each class that rests on the two alae could not see."""
     unseen = [f"the {side.value} ala is not in view" for side in SIDES if facts.hidden(side)]
     for side in SIDES:
         if facts.measurements.sides[side].basis is Basis.EDEMA:
-            unseen.append(f"no line seen in the {side.value} ala: zone and extent are of its edema")
+            unseen.append(edema_only(side))
     if facts.measurements.modality is Modality.CT:
         unseen.append("marrow edema is not seen on CT: a fracture without a line may be missed")
     elif not facts.measurements.fluid_sensitive:

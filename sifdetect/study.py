@@ -67,8 +67,8 @@ class Study:
 
 def _spare(weighting: MrWeighting | None) -> str:
     if weighting is MrWeighting.OTHER:
-        return "Its weighting is none of STIR, fat-saturated T2, Dixon water, T1 and T2"
-    return "Not needed: another series of the study shows the same, finer or over more of it"
+        return "its weighting is none of STIR, fat-saturated T2, Dixon water, T1 and T2"
+    return "another series of the study shows the same, finer or over more of it"
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,7 @@ def _findings(series: SourceSeries, about: SeriesHeader) -> StudyFindings:
         presence=Presence.PRESENT,
         probability=0.96,
         denis=DenisFinding(
-            zone=1, left=1, right=1, rule="alar only", evidence={"foramen_distance_mm": 4.1}
+            zone=1, left=1, right=1, rule="alar only", evidence={"left_canal_mm": 18.2}
         ),
         morphology=MorphologyFinding(value=Morphology.BILATERAL, rule="two alae, no limb"),
         bakker=BakkerFinding(left=BakkerType.B1, right=BakkerType.B1, rule="parallel to joint"),

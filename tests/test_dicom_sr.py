@@ -181,7 +181,7 @@ def test_the_study_is_evaluated_in_the_root() -> None:
     assert coded["Bakker type, left ala"] == "Bakker B1"
     assert coded["Fragility fracture of the pelvis, at least type"] == "FFP IIa"
     text = _texts(root)
-    assert 'Denis: zone 1, by rule "alar only" (foramen_distance_mm = 4.1).' in text
+    assert 'Denis: zone 1, by rule "alar only". Left: 18.2 mm to the sacral canal.' in text
     assert "Research use only" in text
     assert "sacroiliac edema on the left" in text
 

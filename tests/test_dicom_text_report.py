@@ -109,8 +109,8 @@ def test_absent_with_an_uncertain_line_is_not_called_nothing() -> None:
     findings = replace(case.findings, probability=0.34, other_findings=(_unsure(Side.RIGHT),))
     sections = _sections(encode_text_report(findings, case.study))
     assert sections["Impressions"][0] == (
-        "No finding like a sacral insufficiency fracture is stated: uncertain fracture-like line "
-        "(right), probability 34 %, too low to state one."
+        "No finding like a sacral insufficiency fracture is stated; look at the uncertain "
+        "fracture-like line (right), not certain enough to be called a fracture (probability 34 %)."
     )
 
 
@@ -187,7 +187,7 @@ def test_a_finding_without_contours_is_described_in_words() -> None:
     assert sections["Findings"][0] == (
         "SIF-1 right ala at S1-S2: fracture line in marrow edema, 5.6 ml, length 31 mm, 4.1 mm to "
         "the S2 foramen, 18.2 mm to the sacral canal, step of the posterior wall 0.4 mm, "
-        "angle 2 deg (certainty 93 %)."
+        "kyphotic angle 2 deg (certainty 93 %)."
     )
     assert "Also seen: sacroiliac edema on the left (0.83 ml)." in sections["Findings"]
     assert (

@@ -111,6 +111,8 @@ def test_the_line_of_ct_sets_the_type_of_an_edema_on_mr() -> None:
     assert joined.bakker.left is line().classification.bakker.left is not BakkerType.A1
     assert joined.denis.left == line().classification.denis.left
     assert "left ala by the line on CT" in joined.bakker.rule
+    unseen = [*joined.denis.unseen, *joined.morphology.unseen, *joined.bakker.unseen]
+    assert not any("no line seen" in text or "CT is not seen" in text for text in unseen)
     assert "line-on-ct-only" in codes(joined)
     assert "no-line" not in codes(joined)
 

@@ -74,9 +74,10 @@ def test_no_judge_finds_anything_wrong_with_any_object(study: str, tmp_path: Pat
     kinds = set(KINDS) - (set() if study in WHOLE else {"data", "text"})
     made = encode_results(Analysis(case.findings, case.labels), case.study, kinds)
     results = {name.removesuffix(".dcm"): result for name, result in made.items()}
-    whole = {"sr", "summary", "report.pdf", "seg", "gsps"}
+    always = {"sr", "summary", "report.pdf", "anatomy"}
+    whole = always | {"seg", "gsps"}
     whole |= {"sr-data", "text"} if study in WHOLE else set()
-    assert set(results) == (whole if case.findings.fractures else {"sr", "summary", "report.pdf"})
+    assert set(results) == (whole if case.findings.fractures else always)
     assert complaints(results, tmp_path) == []
 
 

@@ -36,7 +36,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=listed,
         default=("sr", "seg", "summary"),
         metavar="LIST",
-        help="some of sr,seg,summary,data,text,pdf,gsps,fhir,nifti (default: sr,seg,summary)",
+        help="some of sr,seg,summary,data,text,pdf,gsps,anatomy,fhir,nifti"
+        " (default: sr,seg,summary)",
     )
     parser.add_argument(
         "--prior",

@@ -23,6 +23,10 @@ _ICD10CM_UID = "2.16.840.1.113883.6.90"
 
 # Anatomy
 SACRUM = Code("54735007", "SCT", "Sacrum")
+L5 = Code("49668003", "SCT", "L5 vertebra")
+LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
+VERTEBRAL_CANAL = Code("61853006", "SCT", "Vertebral canal")
+ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
 BONE_MARROW = Code("14016003", "SCT", "Bone Marrow")
 LATERALITY = {
     Side.RIGHT: Code("24028007", "SCT", "Right"),
@@ -115,6 +119,7 @@ _NO_MORPHOLOGY = "SCT and RADLEX: no concept for the pattern of sacral fracture 
 _NO_BAKKER = "SCT, RADLEX: no concept for Bakker's classification of the sacrum"
 _NO_FFP = "SCT, RADLEX: no concept for fragility fractures of the pelvis (Rommens and Hofmann)"
 _NO_FORAMEN = "DCM 121206 Distance does not say to what; SCT 280734009 is the vertebral foramen"
+_NO_PART = "SCT, RADLEX: the sacrum and its left half have a code, its parts were not found"
 _NO_VOLUME = "SCT 118565006 Volume does not say of what"
 
 PRIVATE = {
@@ -161,6 +166,15 @@ PRIVATE = {
         ),
         PrivateCode("EDEMA-VOLUME", "Volume of marrow edema", _NO_VOLUME + " (SCT 79654002)"),
         PrivateCode("SCLEROSIS-VOLUME", "Volume of sclerosis", _NO_VOLUME),
+        PrivateCode("SACRAL-BODY", "Sacrum between the foramina", _NO_PART),
+        PrivateCode("SACRAL-CORRIDOR", "Foraminal zone of sacrum", _NO_PART),
+        PrivateCode("SACRAL-ALA", "Ala of sacrum", _NO_PART),
+        PrivateCode("SACRAL-FORAMINA", "Sacral foramina", _NO_FORAMEN.partition("; ")[2]),
+        PrivateCode(
+            "HIP-BONE",
+            "Hip bone",
+            "pydicom's dictionaries hold SCT 22356005 Ilium, a part of it, and no innominate bone",
+        ),
         PrivateCode(
             "COVERAGE",
             "Coverage of the sacrum",

@@ -9,26 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from highdicom.sr import (
-    CodedConcept,
     Comprehensive3DSR,
-    FindingSite,
     MeasurementReport,
     ReferencedSegment,
     SourceSeriesForSegmentation,
-    TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom import Dataset
-from pydicom.sr.coding import Code
 
-from sifdetect.dicom import codes, words
 from sifdetect.dicom.carried import carry
 from sifdetect.dicom.collecting import without_collecting
-from sifdetect.dicom.evaluations import group_measurements, study_evaluations
+from sifdetect.dicom.evaluations import group_of, study_evaluations
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.provenance import finish, header_of, moment_of, nameless
 from sifdetect.dicom.read import DicomStudy
-from sifdetect.dicom.seg import seg_reference, segmented, tracking_uid
+from sifdetect.dicom.seg import seg_reference, segmented
 from sifdetect.dicom.uids import findings_parts, result_uid, source_parts
 from sifdetect.findings import StudyFindings
 from sifdetect.study import SeriesLabels
@@ -112,26 +107,13 @@ def _groups(
 def _group(
     number: int, findings: StudyFindings, *, place: int, seg: Dataset
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
-    fracture = findings.fractures[number - 1]
-    site = Code(*codes.SACRUM[:2], words.site(fracture, findings))
     used = next(source for source in findings.sources if source.used)
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(
-            uid=tracking_uid(findings, number),
-            identifier=words.tracking_identifier(number, fracture, findings),
-        ),
         referenced_segment=ReferencedSegment(
             sop_class_uid=seg.SOPClassUID,
             sop_instance_uid=seg.SOPInstanceUID,
             segment_number=place,
             source_series=SourceSeriesForSegmentation(used.series_instance_uid),
         ),
-        finding_type=codes.INSUFFICIENCY_FRACTURE,
-        finding_sites=[
-            FindingSite(
-                anatomic_location=CodedConcept.from_code(site),
-                laterality=codes.LATERALITY[fracture.side],
-            )
-        ],
-        measurements=group_measurements(fracture),
+        **group_of(number, findings),
     )

@@ -3,30 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from highdicom.sr import (
     CodeContentItem,
+    CodedConcept,
     ContainerContentItem,
     ContentSequence,
+    FindingSite,
     Measurement,
     RelationshipTypeValues,
     TextContentItem,
+    TrackingIdentifier,
 )
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 from sifdetect.access_words import access_said
 from sifdetect.anatomy import DenisZone
-from sifdetect.dicom import codes, sentences
+from sifdetect.dicom import codes, reasons, sentences, words
 from sifdetect.dicom.codes import private
 from sifdetect.dicom.progress import progress
 from sifdetect.dicom.provenance import STATEMENT, written
+from sifdetect.dicom.seg import tracking_uid
 from sifdetect.findings import Fracture, Presence, StudyFindings
 
 Item = CodeContentItem | TextContentItem
 
 _ZERO = 0.001
 """A zero, to the tenth that values are rounded to; a viewer prints nothing for a 0 itself."""
+
+
+def group_of(number: int, findings: StudyFindings, label: str = "") -> dict[str, Any]:
+    """What a group of either kind says of finding ``number`` (from 1): which, what, where, numbers.
+
+    Args:
+        label: as in ``group_measurements``.
+    """
+    fracture = findings.fractures[number - 1]
+    site = Code(*codes.SACRUM[:2], words.site(fracture, findings))
+    return {
+        "tracking_identifier": TrackingIdentifier(
+            uid=tracking_uid(findings, number),
+            identifier=words.tracking_identifier(number, fracture, findings),
+        ),
+        "finding_type": codes.INSUFFICIENCY_FRACTURE,
+        "finding_sites": [
+            FindingSite(
+                anatomic_location=CodedConcept.from_code(site),
+                laterality=codes.LATERALITY[fracture.side],
+            )
+        ],
+        "measurements": group_measurements(fracture, label),
+    }
 
 
 def group_measurements(fracture: Fracture, label: str = "") -> list[Measurement]:
@@ -117,7 +146,7 @@ def _coded(findings: StudyFindings) -> Iterator[CodeContentItem]:
 def _texts(findings: StudyFindings, header: Dataset) -> Iterator[TextContentItem]:
     rows: list[tuple[Code, str]] = [(codes.IMPRESSION, sentences.headline(findings))]
     rows += [(codes.COMMENT, text) for text in progress(findings.comparison)]
-    rows += [(private("RULE"), sentences.reason(*row)) for row in sentences.classes(findings)]
+    rows += [(private("RULE"), reasons.reason(*row)) for row in reasons.classes(findings)]
     rows += [(private("COVERAGE"), text) for text in sentences.coverage(findings)]
     rows += [(codes.RECOMMENDATION, text) for text in sentences.recommendations(findings)]
     rows += [(codes.COMMENT, text) for text in sentences.notes(findings)]

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 from sifdetect.anatomy import DenisZone
-from sifdetect.dicom import codes, sentences, words
+from sifdetect.dicom import codes, reasons, sentences, words
 from sifdetect.dicom.evaluations import measured
 from sifdetect.dicom.provenance import MANUFACTURER, STATEMENT, header_of, serial_number
 from sifdetect.dicom.read import DicomStudy
@@ -106,7 +106,7 @@ def _presence(findings: StudyFindings) -> dict[str, Any]:
             "valueString": value,
             "interpretation": [{"text": f"rule: {why.rule}"}] if why.rule else None,
         }
-        for scheme, value, why in sentences.classes(findings)
+        for scheme, value, why in reasons.classes(findings)
     ]
     return {
         "resourceType": "Observation",

@@ -11,7 +11,7 @@ from PIL import Image
 from pydicom import Dataset
 
 from sifdetect.access_words import access_said
-from sifdetect.dicom import panels, sentences, words
+from sifdetect.dicom import panels, reasons, sentences, words
 from sifdetect.dicom.lettering import EAST_ASIAN, Weight, drawable
 from sifdetect.dicom.marks import places
 from sifdetect.dicom.progress import progress
@@ -26,15 +26,15 @@ _WIDTH_MM = 210.0 - 2 * _MARGIN_MM
 _PICTURE = (440, 340)
 _GRAY, _INK, _AMBER = (96, 104, 116), (20, 24, 30), (160, 92, 0)
 _TITLES = (
-    ("Finding", 40, "L"),
-    ("Levels", 16, "L"),
-    ("Seen as", 25, "L"),
+    ("Finding", 48, "L"),
+    ("Levels", 15, "L"),
+    ("Seen as", 24, "L"),
     ("Volume\nml", 15, "R"),
     ("Length\nmm", 15, "R"),
-    ("Foramen\nmm", 24, "R"),
-    ("Canal\nmm", 15, "R"),
-    ("Step\nmm", 10, "R"),
-    ("Angle\n°", 10, "R"),
+    ("Foramen\nmm", 22, "R"),
+    ("Canal\nmm", 14, "R"),
+    ("Step\nmm", 11, "R"),
+    ("Angle\n°", 12, "R"),
     ("Cert.", 14, "R"),
 )
 
@@ -145,7 +145,7 @@ def _answer(pdf: FPDF, findings: StudyFindings) -> None:
     _style(pdf, 12.5, bold="B")
     _line(pdf, sentences.headline(findings), 6)
     _style(pdf, 9.5)
-    classes = [f"{name} {value}" for name, value, _ in sentences.classes(findings)]
+    classes = [f"{name} {value}" for name, value, _ in reasons.classes(findings)]
     if classes:
         _line(pdf, "  ·  ".join(classes), 5)
     for text in sentences.recommendations(findings):
@@ -169,7 +169,7 @@ def _pictures(
         pdf.image(Image.open(stream), x=left, y=top, w=wide)
     pdf.set_y(top + wide * _PICTURE[1] / _PICTURE[0] + 1)
     _style(pdf, 8, color=_GRAY)
-    ringed = " Rings: what else was seen." if len(marks) else ""
+    ringed = " Rings: what else was seen." if any(one.marks for one in drawn) else ""
     shown = f"{sentences.series_name(series.source)}. The patient's right is on the left.{ringed}"
     _line(pdf, shown, 4.5)
     pdf.ln(2)
@@ -201,7 +201,7 @@ def _reasons(pdf: FPDF, findings: StudyFindings) -> None:
     models = [f"{name}: SHA-256 {sha}" for name, sha in sorted(algorithm.bundles.items())]
     blocks = (
         ("Since the earlier study", progress(findings.comparison)),
-        ("Why", [sentences.reason(*row) for row in sentences.classes(findings)]),
+        ("Why", [reasons.reason(*row) for row in reasons.classes(findings)]),
         ("In view", sentences.coverage(findings)),
         ("Also", sentences.notes(findings)),
         ("Access", list(access_said(findings))),

@@ -97,12 +97,14 @@ def pictures(
     grids.append(_grid(sagittal, _through(sagittal, points, center), pixel_mm, size))
     cuts = [volume.resampled(grid).values[0] for grid in grids]
     low, high = _window(volume, cuts)
+    bone_part = _part(labels.anatomy, [int(label) for label in SACRUM_LABELS])
+    parts = {n: _part(labels.findings, [n]) for n in numbers_in(labels.findings.values)}
     return tuple(
         Picture(
             title=plane.title,
             gray=_gray(cut, low, high),
-            sacrum=_share(labels.anatomy, [int(label) for label in SACRUM_LABELS], grid),
-            findings=_shares(labels.findings, grid),
+            sacrum=_share(bone_part, grid),
+            findings={number: _share(part, grid) for number, part in parts.items()},
             edges=plane.edges,
             pixel_mm=pixel_mm,
             ticks=_ticks(grid, [other for other in grids if other is not grid]),
@@ -253,28 +255,34 @@ def _gray(cut: FloatImage, low: float, high: float) -> NDArray[np.uint8]:
     return np.asarray(np.clip((cut - low) / (high - low), 0, 1) * 255, dtype=np.uint8)
 
 
-def _share(labels: LabelMap, values: list[int], grid: Grid) -> FloatImage:
-    """Share of the labels on a grid, interpolated so that thick slices make no stairs.
+def _part(labels: LabelMap, values: list[int]) -> Volume | None:
+    """The labels as 0 and 1 in the box that holds them; None where there are none.
 
-    Looked at where the labels are: a finding fills a hundredth of a picture.
+    A finding fills a hundredth of a picture.
     """
     wanted = np.zeros(256, np.uint8)
     wanted[values] = 1
     mask = wanted[labels.values]
-    result = np.zeros(grid.shape, np.float32)
     box = marked_box(mask)
-    place = box and _reached(labels.grid, box, grid)
-    if box and place:
-        start, stop = _corners(box)
-        part = Volume(mask[box].astype(np.float32), labels.grid.cropped(start, stop), Modality.MR)
+    if box is None:
+        return None
+    start, stop = _corners(box)
+    return Volume(mask[box].astype(np.float32), labels.grid.cropped(start, stop), Modality.MR)
+
+
+def _share(part: Volume | None, grid: Grid) -> FloatImage:
+    """Share of the labels on a grid, interpolated so that thick slices make no stairs."""
+    result = np.zeros(grid.shape, np.float32)
+    place = part and _reached(part.grid, grid)
+    if part and place:
         result[place] = part.resampled(grid.cropped(*_corners(place))).values
     return np.asarray(result[0], dtype=np.float32)
 
 
-def _reached(source: Grid, box: Box, grid: Grid) -> Box | None:
-    """The part of a grid to which voxels of a box can contribute; None where they reach nothing."""
+def _reached(source: Grid, grid: Grid) -> Box | None:
+    """The part of a grid to which voxels of another can contribute; None where they reach none."""
     margin = np.ceil(grid.spacing_mm.max() / source.spacing_mm) + 1
-    ends = [(one.start - far, one.stop - 1 + far) for one, far in zip(box, margin, strict=True)]
+    ends = [(-far, size - 1 + far) for size, far in zip(source.shape, margin, strict=True)]
     corners = np.stack(np.meshgrid(*ends, indexing="ij"), -1).reshape(-1, 3)
     index = grid.mm_to_index(source.index_to_mm(corners))
     low = np.clip(np.floor(index.min(axis=0)), 0, grid.shape).astype(int)
@@ -288,7 +296,3 @@ def _reached(source: Grid, box: Box, grid: Grid) -> Box | None:
 def _corners(box: Box) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     first, second, third = box
     return (first.start, second.start, third.start), (first.stop, second.stop, third.stop)
-
-
-def _shares(labels: LabelMap, grid: Grid) -> dict[int, FloatImage]:
-    return {number: _share(labels, [number], grid) for number in numbers_in(labels.values)}

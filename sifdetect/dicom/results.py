@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from pydicom import Dataset
 
+from sifdetect.dicom.anatomy_seg import encode_anatomy, parted
 from sifdetect.dicom.data_sr import encode_data_sr
 from sifdetect.dicom.gsps import encode_gsps
 from sifdetect.dicom.read import DicomStudy
@@ -15,7 +16,7 @@ from sifdetect.dicom.summary import encode_summary
 from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.study import Analysis
 
-KINDS = ("sr", "seg", "summary", "data", "text", "pdf", "gsps")
+KINDS = ("sr", "seg", "summary", "data", "text", "pdf", "gsps", "anatomy")
 
 
 def encode_results(
@@ -24,7 +25,8 @@ def encode_results(
     """The objects that ``wanted`` (of ``KINDS``) asks for, as far as the findings call for them.
 
     Without a fracture the report ``sr`` is a text report, and ``text`` adds none. Segmentations,
-    the data report and presentation states exist only where a finding has voxels.
+    the data report and presentation states exist only where a finding has voxels; the anatomy
+    exists wherever a sacrum was segmented.
     """
     findings, labels = analysis.findings, analysis.labels
     by_uid = {series.source.series_instance_uid: series for series in study.series}
@@ -49,6 +51,9 @@ def encode_results(
         made["summary.dcm"] = encode_summary(findings, labels, study)
     if "gsps" in wanted:
         made |= _numbered("gsps", [encode_gsps(findings, *pair) for pair in marked])
+    if "anatomy" in wanted:
+        seen = [(one, series) for one, series in pairs if parted(one, series)]
+        made |= _numbered("anatomy", [encode_anatomy(findings.algorithm, *p) for p in seen])
     if "pdf" in wanted:
         from sifdetect.dicom.pdf import encode_pdf  # noqa: PLC0415  # only who asks for it waits
 

@@ -10,6 +10,9 @@ import re
 from sifdetect.anatomy import Modality, Side
 from sifdetect.dicom.progress import contralateral
 from sifdetect.dicom.words import (
+    BASIS,
+    PATTERN,
+    WEIGHTING,
     enumerated,
     level_range,
     millilitres,
@@ -20,7 +23,6 @@ from sifdetect.dicom.words import (
     tracking_identifier,
 )
 from sifdetect.findings import (
-    Classified,
     Fracture,
     Morphology,
     Presence,
@@ -33,23 +35,7 @@ from sifdetect.rules import COMPLETE
 SEEN_WHOLE = COMPLETE
 """Share of a sacral level in view from which it counts as seen: the classification's own."""
 
-_BASIS = {
-    "line": "fracture line",
-    "edema": "marrow edema without a visible line",
-    "line+edema": "fracture line in marrow edema",
-    "sclerosis": "band of sclerosis",
-}
-_PATTERN = {
-    Morphology.NONE: "no pattern",
-    Morphology.UNILATERAL: "one ala",
-    Morphology.BILATERAL: "both alae",
-    Morphology.TRANSVERSE: "transverse only",
-    Morphology.H: "H pattern",
-    Morphology.U: "U pattern",
-    Morphology.T: "T pattern",
-    Morphology.LAMBDA: "lambda pattern",
-    Morphology.INDETERMINATE: "indeterminate",
-}
+_UNSTATED = "not certain enough to be called a fracture"
 _ADVICE = ("sacrum-partly-covered", "no-fluid-sensitive-series", "ct-sensitivity")
 """Codes of the warnings that tell what to do next."""
 
@@ -74,7 +60,7 @@ def _answer(findings: StudyFindings) -> str:
     if uncertain:
         share = percent(findings.coverage.sacrum)
         seen = f"; {share} of the sacrum in view" if is_partial(findings) else ""
-        return f"Indeterminate: {uncertain}, {certainty}, too low to state a fracture{seen}."
+        return f"Indeterminate: {uncertain}, {_UNSTATED} ({certainty}){seen}."
     if is_partial(findings):
         return (
             "Indeterminate: no fracture was seen in the part that is in view, "
@@ -88,7 +74,7 @@ def _none_stated(findings: StudyFindings) -> str:
     if not uncertain:
         return f"{none} was seen."
     certainty = probability(findings.probability)
-    return f"{none} is stated: {uncertain}, probability {certainty}, too low to state one."
+    return f"{none} is stated; look at the {uncertain}, {_UNSTATED} (probability {certainty})."
 
 
 def _uncertain(findings: StudyFindings) -> str:
@@ -121,7 +107,7 @@ def _extent(findings: StudyFindings) -> str:
     if findings.denis.zone:
         parts.append(f"Denis zone {findings.denis.zone}")
     if findings.morphology.value not in (Morphology.NONE, Morphology.INDETERMINATE):
-        parts.append(_PATTERN[findings.morphology.value])
+        parts.append(PATTERN[findings.morphology.value])
     return ", ".join(parts)
 
 
@@ -210,7 +196,7 @@ def described(number: int, fracture: Fracture, findings: StudyFindings) -> str:
     """One fracture with its measurements, in one sentence."""
     levels = f" at {level_range(fracture.levels)}" if fracture.levels else ""
     parts = [
-        f"{_BASIS[fracture.basis.value]}, {millilitres(fracture.volume_mm3)}",
+        f"{BASIS[fracture.basis.value]}, {millilitres(fracture.volume_mm3)}",
         f"length {fracture.length_mm:.0f} mm",
     ]
     if fracture.foramen_distance_mm:
@@ -221,7 +207,7 @@ def described(number: int, fracture: Fracture, findings: StudyFindings) -> str:
     if fracture.step_mm is not None:
         parts.append(f"step of the posterior wall {fracture.step_mm:.1f} mm")
     if fracture.angle_deg is not None:
-        parts.append(f"angle {fracture.angle_deg:.0f} deg")
+        parts.append(f"kyphotic angle {fracture.angle_deg:.0f}°")
     name = tracking_identifier(number, fracture, findings)
     certainty = probability(fracture.confidence)
     return f"{name}{levels}: {', '.join(parts)} (certainty {certainty})."
@@ -229,47 +215,6 @@ def described(number: int, fracture: Fracture, findings: StudyFindings) -> str:
 
 def _distance(distance_mm: float, to: str) -> str:
     return f"reaches the {to}" if distance_mm <= 0 else f"{distance_mm:.1f} mm to the {to}"
-
-
-def classes(findings: StudyFindings) -> list[tuple[str, str, Classified]]:
-    """(scheme, class as text, why) for each classification that has an answer."""
-    rows: list[tuple[str, str, Classified]] = []
-    denis, ffp, bakker = findings.denis, findings.ffp, findings.bakker
-    if denis.zone is not None:
-        subtype = f", subtype {denis.subtype}" if denis.subtype else ""
-        rows.append(("Denis", f"zone {denis.zone}{subtype}", denis))
-    if findings.morphology.value is not Morphology.NONE:
-        pattern = _PATTERN[findings.morphology.value].removesuffix(" pattern")
-        rows.append(("Pattern", pattern, findings.morphology))
-    parts = (("right", bakker.right), ("left", bakker.left), ("corpus", bakker.corpus))
-    named = [f"{where} {kind.value}" for where, kind in parts if kind is not None]
-    if named:
-        rows.append(("Bakker", ", ".join(named), bakker))
-    if ffp.value is not None:
-        rows.append(("FFP", f"{'at least ' if ffp.at_least else ''}{ffp.value.value}", ffp))
-    return rows
-
-
-def reason(scheme: str, value: str, why: Classified) -> str:
-    """A class with the rule that fired, what it fired on and what it could not see."""
-    text = f"{scheme}: {value}"
-    if why.rule:
-        text += f', by rule "{why.rule}"'
-    if why.evidence:
-        shown = (f"{name} = {_shown(value)}" for name, value in why.evidence.items())
-        text += f" ({'; '.join(shown)})"
-    return sentence(f"{text}. Not assessed: {'; '.join(why.unseen)}" if why.unseen else text)
-
-
-def unseen(findings: StudyFindings) -> list[str]:
-    """What no classification could see, each thing once."""
-    return list(dict.fromkeys(part for _, _, why in classes(findings) for part in why.unseen))
-
-
-def _shown(value: float | str | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def series_name(source: SourceSeries) -> str:
@@ -281,7 +226,7 @@ def series_name(source: SourceSeries) -> str:
 def series_kind(source: SourceSeries) -> str:
     """Modality, weighting and plane, as far as they are known."""
     kind = [source.modality.value] if source.modality else []
-    kind += [source.weighting.value] if source.weighting else []
+    kind += [WEIGHTING.get(source.weighting, source.weighting.value)] if source.weighting else []
     kind += [source.plane.value] if source.plane else []
     return " ".join(kind or ["Series"])
 
@@ -294,6 +239,7 @@ def series_line(source: SourceSeries) -> str:
 
 
 def why(source: SourceSeries) -> str:
-    """Why a series was used or not, after a colon; nothing where the reason is that it is a CT."""
-    telling = source.reason and source.reason != series_kind(source).split()[0]
-    return f": {source.reason}" if telling else ""
+    """Why a series was used or not, after a colon; what its kind has said is not said again."""
+    kind = series_kind(source)
+    reason = source.reason.removeprefix(f"{source.weighting.value}: " if source.weighting else "")
+    return f": {reason}" if reason and reason not in kind.split() else ""

@@ -12,23 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from highdicom.sr import (
-    CodedConcept,
     Comprehensive3DSR,
-    FindingSite,
     GraphicTypeValues,
     ImageRegion,
     MeasurementReport,
     PlanarROIMeasurementsAndQualitativeEvaluations,
     SourceImageForRegion,
-    TrackingIdentifier,
 )
 from pydicom import Dataset
-from pydicom.sr.coding import Code
 
-from sifdetect.dicom import codes, words
+from sifdetect.dicom import words
 from sifdetect.dicom.carried import carry
 from sifdetect.dicom.collecting import without_collecting
-from sifdetect.dicom.evaluations import group_measurements, study_evaluations
+from sifdetect.dicom.evaluations import group_of, study_evaluations
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
 from sifdetect.dicom.outline import (
     SliceImage,
@@ -41,7 +37,7 @@ from sifdetect.dicom.outline import (
 )
 from sifdetect.dicom.provenance import finish, header_of, moment_of, nameless
 from sifdetect.dicom.read import DicomSeries, DicomStudy
-from sifdetect.dicom.seg import seg_reference, segmented, tracking_uid
+from sifdetect.dicom.seg import seg_reference, segmented
 from sifdetect.dicom.uids import findings_parts, result_uid, source_parts
 from sifdetect.findings import StudyFindings
 from sifdetect.study import SeriesLabels
@@ -169,23 +165,11 @@ def _group(
         referenced_sop_instance_uid=image.dataset.SOPInstanceUID,
         referenced_frame_numbers=frames,
     )
-    site = Code(*codes.SACRUM[:2], words.site(fracture, findings))
     return PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(
-            uid=tracking_uid(findings, number),
-            identifier=words.tracking_identifier(number, fracture, findings),
-        ),
         referenced_region=ImageRegion(
             graphic_type=GraphicTypeValues.POLYLINE, graphic_data=region.line, source_image=source
         ),
-        finding_type=codes.INSUFFICIENCY_FRACTURE,
-        finding_sites=[
-            FindingSite(
-                anatomic_location=CodedConcept.from_code(site),
-                laterality=codes.LATERALITY[fracture.side],
-            )
-        ],
-        measurements=group_measurements(fracture, words.contour_label(number, fracture, findings)),
+        **group_of(number, findings, words.contour_label(number, fracture, findings)),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import Modality, SacralLevel
-from sifdetect.dicom import panels, sentences, words
+from sifdetect.dicom import panels, reasons, sentences, words
 from sifdetect.dicom.lettering import Color, Weight, drawable, width, wrapped
 from sifdetect.dicom.marks import places
 from sifdetect.dicom.page import AMBER, GOOD, MUTED, PANEL, TEXT, Page
@@ -35,11 +35,11 @@ _ROW = 26
 _ROWS = 6
 _COLUMNS = (  # title, place within the table, "l" or "r" of that place
     ("Finding", 34, "l"),
-    ("Levels", 236, "l"),
-    ("Seen as", 304, "l"),
-    ("Volume, ml", 500, "r"),
-    ("Length, mm", 588, "r"),
-    ("Foramen, mm", 696, "r"),
+    ("Levels", 264, "l"),
+    ("Seen as", 330, "l"),
+    ("Volume, ml", 514, "r"),
+    ("Length, mm", 600, "r"),
+    ("Foramen, mm", 702, "r"),
     ("Canal, mm", 780, "r"),
     ("Step, mm", 846, "r"),
     ("Angle, °", 908, "r"),
@@ -85,7 +85,7 @@ def _head(page: Page, findings: StudyFindings) -> int:
 
 def _tiles(page: Page, findings: StudyFindings, top: int) -> int:
     """The classes side by side, each under its name; returns the y below."""
-    shown = [(name, value) for name, value, _ in sentences.classes(findings)]
+    shown = [(name, value) for name, value, _ in reasons.classes(findings)]
     used = [sentences.series_kind(source) for source in findings.sources if source.used]
     if len(shown) < 4:
         shown.append(("Read from", ", ".join(dict.fromkeys(used)) or "-"))
@@ -123,7 +123,7 @@ def _pictures(
         page.image.paste(panels.plain(picture), (left, top + height + _GAP))
     below = top + 2 * height + _GAP + 3
     what = "findings as numbered below" if rows else "the sacrum as segmented"
-    ringed = "" if not len(marks) else " Rings: what else was seen."
+    ringed = " Rings: what else was seen." if any(one.marks for one in drawn) else ""
     caption = f"Outlines: {what}.{ringed} Ticks: the other planes. The patient's right is left."
     page.text((_EDGE, below), caption, size=13, color=MUTED)
     room = _INSIDE - width(caption, 13) - 20
@@ -188,8 +188,8 @@ def _notes(page: Page, findings: StudyFindings, top: int) -> None:
     """What else the reader must know, and which series the answer rests on."""
     left, right, bottom = 352, SIZE[0] - _EDGE, _FOOT - 2
     lines: list[tuple[str, Color]] = [(t, AMBER) for t in sentences.recommendations(findings)]
-    lines += [(text, TEXT) for text in sentences.notes(findings)]
-    unseen = sentences.unseen(findings)
+    lines += [(t, AMBER if "mass" in t else TEXT) for t in sentences.notes(findings)]
+    unseen = reasons.unseen(findings)
     if unseen:
         lines.append((f"Not assessed: {'; '.join(unseen)}.", TEXT))
     used = [(_series(s), MUTED) for s in findings.sources if s.used]

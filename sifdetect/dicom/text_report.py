@@ -23,7 +23,7 @@ from pydicom.uid import UID
 
 from sifdetect import __version__
 from sifdetect.access_words import access_said
-from sifdetect.dicom import codes, sentences
+from sifdetect.dicom import codes, reasons, sentences
 from sifdetect.dicom.carried import carry
 from sifdetect.dicom.collecting import without_collecting
 from sifdetect.dicom.observer import language, observation_context, procedure_reported
@@ -128,11 +128,14 @@ def _found(findings: StudyFindings) -> Iterator[str]:
     for number, fracture in enumerate(findings.fractures, start=1):
         yield sentences.described(number, fracture, findings)
     if any(one.kind == UNCERTAIN for one in findings.other_findings):
-        yield "Nothing was certain enough to be stated as a fracture; what was seen is listed."
+        yield "Nothing was certain enough to be called a fracture; what was seen is listed below."
     elif not findings.fractures:
         yield "No fracture line, marrow edema or sclerosis like a fracture was found in view."
-    for row in sentences.classes(findings):
-        yield sentences.reason(*row)
+    for row in reasons.classes(findings):
+        yield reasons.reason(*row)
+    unseen = reasons.unseen(findings)
+    if unseen and not findings.fractures:
+        yield f"Not assessed: {'; '.join(unseen)}."
     yield from sentences.coverage(findings)
     yield from sentences.notes(findings)
     yield from access_said(findings)

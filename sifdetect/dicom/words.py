@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sifdetect.anatomy import DenisZone, SacralLevel, Side
-from sifdetect.findings import Fracture, StudyFindings
+from sifdetect.anatomy import DenisZone, MrWeighting, SacralLevel, Side
+from sifdetect.findings import Fracture, Morphology, StudyFindings
 
 _PLACE = {
     DenisZone.ALAR: "ala",
     DenisZone.FORAMINAL: "foraminal zone",
     DenisZone.CENTRAL: "side",  # a lateral limb of a fracture that reaches the midline
 }
+
+BASIS = {  # by its word in the findings
+    "line": "fracture line",
+    "edema": "marrow edema without a visible line",
+    "line+edema": "fracture line in marrow edema",
+    "sclerosis": "band of sclerosis",
+}
+PATTERN = {
+    Morphology.NONE: "no pattern",
+    Morphology.UNILATERAL: "one ala",
+    Morphology.BILATERAL: "both alae",
+    Morphology.TRANSVERSE: "transverse only",
+    Morphology.H: "H pattern",
+    Morphology.U: "U pattern",
+    Morphology.T: "T pattern",
+    Morphology.LAMBDA: "lambda pattern",
+    Morphology.INDETERMINATE: "indeterminate",
+}
+WEIGHTING = {
+    MrWeighting.T2_FATSAT: "T2 fat-suppressed",
+    MrWeighting.DIXON_WATER: "Dixon water",
+    MrWeighting.OTHER: "other contrast",
+}
+"""Where its own word is no radiologist's."""
 
 
 def zone_of(fracture: Fracture, findings: StudyFindings) -> DenisZone | None:
