@@ -141,6 +141,8 @@ class Node:
         self._guard.hold()  # now, because launching may have made the database
         port = commit_port = None
         if self._receives:
+            if self._priors is not None:
+                self._priors.carry_on()
             reconcile(self._spool, self._stages, workflows)
             port = self._receiver.start(self._keys)
             commit_port = self._commit.start(self._keys) if self._commits() else None

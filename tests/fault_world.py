@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ PLACES_OF_ANALYSING = (
     "analyse done",
 )
 PLACES_OF_SENDING = (
+    "version written",
     "results sent",
     "PACS1.json written",
     "delivery recorded",
@@ -181,8 +183,29 @@ def assert_spool_is_tidy(folder: Path) -> None:
     """Nothing half-written is left, and nothing was written beside the spool."""
     assert [path for path in folder.rglob("*") if path.name.endswith(PARTIAL)] == []
     assert list(folder.glob("studies/*/reports/*/work-*")) == []
+    assert [path for path in folder.rglob("*") if not _is_documented(path, folder)] == []
+    assert len(list(folder.glob("executors/*"))) <= 1
     beside = {path.name for path in folder.parent.iterdir()}
     assert {one for one in beside if not one.startswith(f"{folder.name}.")} <= {folder.name}
 
+
+def _is_documented(path: Path, folder: Path) -> bool:
+    """Whether docs/node.md names such a file, or the folder that it is."""
+    where = path.relative_to(folder).as_posix()
+    return any(re.fullmatch(pattern, where) for pattern in _DOCUMENTED)
+
+
+_H = "[0-9a-f]{64}"
+_REPORT = f"studies/{_H}/reports/[0-9a-f]{{32}}"
+_DOCUMENTED = (
+    r"node\.json|node\.lock|jobs\.sqlite",
+    r"incoming|outgoing|commitments|campaigns",
+    r"audit(/[^/]+)?|executors(/[^/]+\.lock)?|destinations(/\w+\.json)?",
+    rf"studies(/{_H}(/study\.json|/prior\.json|/waiting\.json|/prior(/.*)?)?)?",
+    rf"studies/{_H}/(images|others|returned|conflicts)(/{_H}\.{_H}\.dcm)?",
+    rf"studies/{_H}/reports|{_REPORT}(/manifest\.json|/\w+\.json)?",
+    rf"{_REPORT}/results(/.*)?|{_REPORT}/deliveries(/\w+\.json)?",
+)
+"""What a data folder holds when nothing is under way; incoming and the like hold nothing then."""
 
 KILLED = int(signal.SIGKILL)
