@@ -5,7 +5,8 @@
 Each association is one storescu that sends a study of its own, 512×512, uncompressed; Nagle's
 algorithm is off on both ends (TCP_NODELAY=1 for dcmtk and Orthanc). The receivers take turns in
 every round, so that a busy machine slows all of them; the median of the rounds counts, and the
-ratios are medians of each round's own ratio.
+ratios are medians of each round's own ratio. Processor time (of the receiver in its own code and in
+the kernel, and of the senders) is that of the processes alone: a busy machine hardly touches it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +65,11 @@ def main() -> int:
         f" {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f},"
         f" Python {platform.python_version()}\n"
     )
-    print("| receiver | associations | instances/s | of Orthanc | of storescp |")
-    print("|---|---|---|---|---|")
+    print(
+        "| receiver | associations | instances/s | of Orthanc | of storescp "
+        "| ms of processor an instance: own code | kernel | sender | of Orthanc's |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         studies = _studies(Path(folder) / "studies", options.slices, max(options.associations))
         for count in options.associations:
@@ -74,22 +81,70 @@ def main() -> int:
     return 0
 
 
-def _show(rounds: list[dict[str, float]], count: int) -> None:
+@dataclass(frozen=True)
+class Cost:
+    """What one receiver took for one instance: seconds on the clock and of the processors."""
+
+    wall: float
+    own_code: float
+    kernel: float
+    sender: float
+
+    @property
+    def rate(self) -> float:
+        """Instances a second."""
+        return 1 / self.wall
+
+    @property
+    def receiver(self) -> float:
+        """Seconds of the processors that the receiver took."""
+        return self.own_code + self.kernel
+
+
+def _show(rounds: list[dict[str, Cost]], count: int) -> None:
     for name in RECEIVERS:
-        rate, *ratios = (
-            statistics.median(one[name] / (one[other] if other else 1) for one in rounds)
-            for other in ("", "Orthanc", "storescp")
-        )
-        print(f"| {name} | {count} | {rate:.1f} | {ratios[0]:.2f} | {ratios[1]:.2f} |", flush=True)
+        took = [one[name] for one in rounds]
+        figures = [f"{statistics.median(one.rate for one in took):.1f}"]
+        figures += [
+            f"{statistics.median(one[name].rate / one[other].rate for one in rounds):.2f}"
+            for other in ("Orthanc", "storescp")
+        ]
+        figures += [
+            f"{1e3 * statistics.median(getattr(one, part) for one in took):.2f}"
+            for part in ("own_code", "kernel", "sender")
+        ]
+        ratios = [one["Orthanc"].receiver / one[name].receiver for one in rounds]
+        figures.append(f"1/{statistics.median(ratios):.2f}")
+        print(f"| {name} | {count} | {' | '.join(figures)} |", flush=True)
 
 
-def _round(studies: list[Path], slices: int, folder: Path) -> dict[str, float]:
-    """Instances a second of each receiver, one after the other."""
-    rates = {}
+def _round(studies: list[Path], slices: int, folder: Path) -> dict[str, Cost]:
+    """What each receiver took, one after the other."""
+    costs, instances = {}, len(studies) * slices
     for name, receiver in RECEIVERS.items():
-        with receiver(folder / name) as port:
-            rates[name] = len(studies) * slices / _seconds(studies, port)
-    return rates
+        with receiver(folder / name) as (port, process):
+            before, senders = _processor(process), _senders()
+            wall = _seconds(studies, port)
+            own_code, kernel = (b - a for a, b in zip(before, _processor(process), strict=True))
+            parts = (wall, own_code, kernel, _senders() - senders)
+            costs[name] = Cost(*(part / instances for part in parts))
+        shutil.rmtree(folder / name, ignore_errors=True)
+    return costs
+
+
+def _processor(process: int) -> tuple[float, float]:
+    """Seconds that a process and its children took in their own code and in the kernel."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    user, kernel, *of_ended = (int(one) / os.sysconf("SC_CLK_TCK") for one in fields[11:15])
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    parts = [(user, kernel), (of_ended[0], of_ended[1]), *map(_processor, map(int, children))]
+    return sum(one for one, _ in parts), sum(one for _, one in parts)
+
+
+def _senders() -> float:
+    """Seconds that children which were waited for took; receivers are not among them yet."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _seconds(studies: list[Path], port: int) -> float:
@@ -118,41 +173,41 @@ def _studies(folder: Path, slices: int, count: int) -> list[Path]:
 
 
 @contextmanager
-def _node(folder: Path) -> Iterator[int]:
+def _node(folder: Path) -> Iterator[tuple[int, int]]:
     port = free_port()
     command = [sys.executable, "-c", RECEIVER, str(folder), str(port)]
-    with _process(command, folder, port):
-        yield port
+    with _process(command, folder, port) as process:
+        yield port, process
 
 
 @contextmanager
-def _storescp(folder: Path) -> Iterator[int]:
+def _storescp(folder: Path) -> Iterator[tuple[int, int]]:
     port = free_port()
     command = [str(find_tool("storescp")), "--fork", "-pdu", "131072", "-od", str(folder)]
-    with _process([*command, str(port)], folder, port):
-        yield port
+    with _process([*command, str(port)], folder, port) as process:
+        yield port, process
 
 
 @contextmanager
-def _orthanc(folder: Path) -> Iterator[int]:
+def _orthanc(folder: Path) -> Iterator[tuple[int, int]]:
     with Orthanc(find_tool("Orthanc"), folder, {}) as one:
-        yield one.dicom_port
+        yield one.dicom_port, one.process_id
 
 
 @contextmanager
-def _process(command: list[str], folder: Path, port: int) -> Iterator[None]:
+def _process(command: list[str], folder: Path, port: int) -> Iterator[int]:
     folder.mkdir(parents=True)
     environment = NODELAY | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
         wait_until_it_listens(port, process)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()
 
 
-RECEIVERS: dict[str, Callable[[Path], AbstractContextManager[int]]] = {
+RECEIVERS: dict[str, Callable[[Path], AbstractContextManager[tuple[int, int]]]] = {
     "this node, with fsync": _node,
     "Orthanc": _orthanc,
     "storescp": _storescp,

@@ -19,6 +19,7 @@ from pydicom.datadict import tag_for_keyword
 from dicom_node.completeness import Counted
 from dicom_node.config import Destination, DicomConfig
 from dicom_node.intake import is_valid_uid
+from dicom_node.keyring import Keyring
 from dicom_node.send import associated, entity_for
 from dicom_node.tls import web_context
 from sifdetect.errors import NetworkError
@@ -46,12 +47,19 @@ class Archive:
 
     Args:
         door: the node's own side: where C-MOVE has images sent, over TLS where the node speaks it.
+        keys: those of that side; without them their files are read for each retrieval.
     """
 
     def __init__(
-        self, peer: Destination, *, own_title: str, timeout_seconds: float, door: DicomConfig
+        self,
+        peer: Destination,
+        *,
+        own_title: str,
+        timeout_seconds: float,
+        door: DicomConfig,
+        keys: Keyring | None = None,
     ) -> None:
-        self.door = door
+        self.door, self.keys = door, keys
         self.peer = peer
         self.own_title = own_title
         self.timeout_seconds = timeout_seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dicom_node.config import Config
 from dicom_node.durable import OTHERS, make_folder, open_to_others
 from dicom_node.guard import FolderLock
 from dicom_node.http_port import tls_context
+from dicom_node.keyring import rehearse
 from dicom_node.send import echo, unsupported_results
 from dicom_node.tls import client_context, server_context
 from dicom_node.tokens import read_token
@@ -72,7 +74,7 @@ def _check_folder(config: Config) -> None:
 
 def _check_tls(config: Config) -> None:
     """The files for TLS, of the node and of each destination, can be used by the node alone."""
-    server_context(config.dicom)
+    _check_certificate(server_context(config.dicom), config.dicom.tls_certificate)
     keys = [config.dicom.tls_key]
     for one in config.destination.values():
         client_context(one)
@@ -84,8 +86,13 @@ def _check_http_keys(config: Config) -> None:
     """Token, certificate, key and authorities of the HTTP port can be used by the node alone."""
     if config.http.enabled:
         read_token(config.http.token_file)
-        tls_context(config.http)
+        _check_certificate(tls_context(config.http), config.http.certificate)
         _check_private([config.http.key])
+
+
+def _check_certificate(context: ssl.SSLContext | None, certificate: str) -> None:
+    if context is not None:
+        rehearse(context, Path(certificate).expanduser())
 
 
 def _check_private(keys: list[str]) -> None:

@@ -22,10 +22,10 @@ from dicom_node import logs
 from dicom_node.config import Config, Destination
 from dicom_node.durable import make_folder, read_json, write_json
 from dicom_node.intake import is_valid_uid, name_of
+from dicom_node.keyring import Keyring, dicom_keyring
 from dicom_node.killpoint import reach
 from dicom_node.network import BoundedHandler, Server, prepare_library, send_without_delay
 from dicom_node.send import COMMITMENT, associated, entity_for
-from dicom_node.tls import server_context
 from sifdetect.errors import NetworkError
 
 _INSTANCE = "1.2.840.10008.1.20.1.1"  # the well-known SOP instance, PS3.4 J.3.5
@@ -136,15 +136,15 @@ class CommitListener:
         self._answered = answered
         self._server: Server | None = None
 
-    def start(self) -> int:
-        """Listen; returns the port.
+    def start(self, keys: Keyring | None = None) -> int:
+        """Listen; returns the port. Without ``keys`` the files of the settings are read once.
 
         Raises:
             NetworkError: the address cannot be listened on.
             ConfigurationError: the files for TLS cannot be used.
         """
         prepare_library()
-        secure = server_context(self._config.dicom)
+        keys = keys or dicom_keyring(self._config.dicom)
         entity = AE(ae_title=self._config.dicom.ae_title)
         entity.maximum_associations = _MAX_ASSOCIATIONS
         entity.network_timeout = entity.acse_timeout = self._config.send.timeout_seconds
@@ -170,7 +170,7 @@ class CommitListener:
                 hint="Choose another commit.port",
             ) from error
         self._server = cast(Server, made)
-        self._server.secure = secure
+        self._server.keys = keys
         entity._servers.append(self._server)
         threading.Thread(
             target=self._server.serve_forever, args=(0.1,), daemon=True, name="commitment"

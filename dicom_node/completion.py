@@ -14,6 +14,7 @@ from dicom_node.config import Config
 from dicom_node.durable import read_json, write_json
 from dicom_node.intake import Kind
 from dicom_node.inventory import series_in
+from dicom_node.keyring import Keyring
 from dicom_node.priors import prior_of, prior_paths
 from dicom_node.reports import Report
 from dicom_node.spool import StudyFolder
@@ -105,8 +106,8 @@ class Completion:
         return None
 
 
-def archive_of(config: Config) -> Archive:
-    """The archive of the settings.
+def archive_of(config: Config, keys: Keyring | None = None) -> Archive:
+    """The archive of the settings; ``keys`` are those that C-MOVE's listener uses.
 
     Raises:
         ConfigurationError: they name none.
@@ -120,6 +121,7 @@ def archive_of(config: Config) -> Archive:
         own_title=config.dicom.ae_title,
         timeout_seconds=config.archive.timeout_seconds,
         door=config.dicom,
+        keys=keys,
     )
 
 

@@ -15,7 +15,9 @@ from dicom_node.answers import Answer, chosen
 from dicom_node.circuit import Circuit
 from dicom_node.commit import Commitments, reason_of, request
 from dicom_node.config import Config, retry_delay_seconds
+from dicom_node.durable import make_folder
 from dicom_node.killpoint import reach
+from dicom_node.leftovers import OUTGOING
 from dicom_node.reports import Report
 from dicom_node.send import NoContext, echo, send
 from sifdetect.errors import ConfigurationError, NetworkError
@@ -70,7 +72,8 @@ class Courier:
                 with suppress(NoContext):  # without Verification, but there
                     echo(peer, own_title=title, timeout_seconds=seconds)
             if left:
-                fresh = send(peer, left, own_title=title, timeout_seconds=seconds)
+                make_folder(work := self._folder / OUTGOING)
+                fresh = send(peer, left, own_title=title, timeout_seconds=seconds, work=work)
                 answers |= {one.name: one.as_document() for one in fresh}
             if peer.commit and all(_has(answers, path, "accepted") for path in paths):
                 self._ask_for_commitment(document)

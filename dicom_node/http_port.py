@@ -19,6 +19,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dicom_node.config import HttpConfig
+from dicom_node.keyring import Keyring
 from sifdetect.errors import ConfigurationError, NetworkError
 
 REQUEST_SECONDS = 15.0
@@ -36,8 +37,8 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL"
 class HttpPort:
     """Serves ``application`` (ASGI) on the port of the settings."""
 
-    def __init__(self, config: HttpConfig, application: Any) -> None:
-        self._config = config
+    def __init__(self, config: HttpConfig, application: Any, keys: Keyring | None = None) -> None:
+        self._config, self._keys = config, keys
         self._application = application
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -49,7 +50,8 @@ class HttpPort:
             NetworkError: the address cannot be listened on.
             ConfigurationError: the certificate or its key cannot be used.
         """
-        context = tls_context(self._config)
+        keys = self._keys or http_keyring(self._config)
+        context = _Renewed(keys) if keys.context else None
         listener = _listener(self._config)
         server = uvicorn.Server(_settings(self._application, context))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True, name="http")
@@ -99,6 +101,32 @@ def tls_context(config: HttpConfig) -> ssl.SSLContext | None:
             hint="Check http.certificate, http.key and http.client_ca",
         ) from error
     return context
+
+
+def http_keyring(config: HttpConfig) -> Keyring:
+    """How the port speaks TLS, from files that may be renewed.
+
+    Raises:
+        ConfigurationError: certificate, key or authorities are missing or cannot be used.
+    """
+    files = (config.certificate, config.key, config.client_ca)
+    return Keyring("HTTP", files, lambda: tls_context(config))
+
+
+class _Renewed(ssl.SSLContext):
+    """What uvicorn is given once: each connection is agreed on by what the keyring holds then."""
+
+    _keys: Keyring
+
+    def __new__(cls, keys: Keyring) -> _Renewed:
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+        made._keys = keys
+        return made
+
+    def wrap_bio(self, *arguments: Any, **more: Any) -> ssl.SSLObject:
+        context = self._keys.context
+        assert context is not None  # a port that spoke TLS once does not cease to
+        return context.wrap_bio(*arguments, **more)
 
 
 def _no_password() -> str:

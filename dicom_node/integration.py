@@ -53,9 +53,9 @@ def _lines(config: Config) -> Lines:
     yield ""
     yield from table(("transaction", "how", "setting"), _transactions())
     yield from prose(
-        "Of the numbers, RAD-10 and RAD-18 were compared with what others publish of these "
-        "transactions; RAD-43 and RAD-108 stand here from memory, and none was compared with the "
-        "text of the supplement."
+        "Of the numbers, RAD-10, RAD-18 and RAD-43 were compared with what others publish of these "
+        "transactions; RAD-108 stands here from memory, and none was compared with the text of the "
+        "supplement."
     )
     yield from _contents(config)
     yield from _maker()

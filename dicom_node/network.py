@@ -15,6 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from dicom_node import logs, tls
+from dicom_node.keyring import Keyring
 
 HANDSHAKE_SECONDS = 15.0
 """Who connects and has not agreed on TLS after this time is cut off."""
@@ -73,13 +74,13 @@ class Server(ThreadedAssociationServer):
 
     Attributes:
         turned_away: is told the address of who did not get through TLS, and why.
-        secure: how it speaks TLS, where it does. The library's own way would shake hands in the
+        keys: how it speaks TLS, where it does. The library's own way would shake hands in the
             thread that accepts, where one silent visitor keeps everybody out.
     """
 
     daemon_threads = True
     request_queue_size = 128
-    secure: ssl.SSLContext | None = None
+    keys: Keyring | None = None
     turned_away: Callable[[str, str], None] = staticmethod(lambda address, reason: None)
 
     def handle_error(self, *_: object) -> None:
@@ -107,9 +108,10 @@ class BoundedHandler(RequestHandler):
 
     def wrapped(self) -> socket.socket:
         """The visitor's socket, which is to speak TLS where the server does."""
-        secure = cast(Server, self.server).secure
-        if secure is not None:
-            self.request = tls.wrapped(cast(socket.socket, self.request), secure)
+        keys = cast(Server, self.server).keys
+        context = keys.context if keys else None
+        if context is not None:
+            self.request = tls.wrapped(cast(socket.socket, self.request), context)
         return cast(socket.socket, self.request)
 
     def hand_over(self) -> None:

@@ -64,6 +64,16 @@ class Priors:
         except OSError as error:
             logs.warning("prior not sought", reason=error.strerror)
 
+    def carry_on(self) -> None:
+        """Fetch anew what a killed process was fetching; what no report waits for is let go."""
+        for study in self._spool.studies():
+            if prior_of(study.path).get("state") == "asking":
+                reports = study.reports()
+                if not reports or any(one.marker is None for one in reports):
+                    self.seek(study.study_instance_uid)
+                else:
+                    forget_prior(study.path)
+
     def stop(self) -> None:
         """Begin nothing more; who is at work is left alone."""
         self._pool.shutdown(wait=False, cancel_futures=True)

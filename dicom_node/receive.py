@@ -25,11 +25,11 @@ from dicom_node.config import DicomConfig
 from dicom_node.desk import Arrival, Desk, Sender
 from dicom_node.door import REQUEST_SECONDS, Door, House, HouseServer
 from dicom_node.intake import SUCCESS, Command
+from dicom_node.keyring import Keyring, dicom_keyring
 from dicom_node.limits import LimitsConfig
 from dicom_node.network import hang_up, prepare_library, send_without_delay
 from dicom_node.pdu import APPLICATION_CONTEXT, Proposal
 from dicom_node.spool import Spool
-from dicom_node.tls import server_context
 from dicom_node.upload import Accepted
 from sifdetect.errors import NetworkError
 
@@ -80,15 +80,17 @@ class Receiver:
         self._entity = _entity(config)
         self._admission = Admission(config, limits, self._refused)
 
-    def start(self) -> int:
+    def start(self, keys: Keyring | None = None) -> int:
         """Listen; returns the port, which the system chose where the settings say 0.
+
+        Without ``keys`` the files of the settings are read once.
 
         Raises:
             NetworkError: the address cannot be listened on.
             ConfigurationError: the files for TLS cannot be used.
         """
         prepare_library()
-        secure = server_context(self._config)
+        keys = keys or dicom_keyring(self._config)
         address = (self._config.bind, self._config.port)
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, send_without_delay),
@@ -110,7 +112,7 @@ class Receiver:
             ) from error
         server = cast(HouseServer, made)
         server.house = self._house()
-        server.secure = secure
+        server.keys = keys
         server.turned_away = self._turned_away
         self._entity._servers.append(server)
         self._server = server

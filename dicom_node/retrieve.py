@@ -25,9 +25,9 @@ from dicom_node.archive import PENDING, Archive
 from dicom_node.archive_settings import ArchiveConfig
 from dicom_node.desk import file_meta
 from dicom_node.intake import IMAGES, Command, is_valid_uid, name_of
+from dicom_node.keyring import dicom_keyring
 from dicom_node.network import BoundedHandler, Server, hang_up, send_without_delay
 from dicom_node.send import associated, entity_for
-from dicom_node.tls import server_context
 from sifdetect.errors import NetworkError
 
 GET = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -141,7 +141,7 @@ def _listening(archive: Archive, settings: ArchiveConfig, basket: Basket) -> Ite
 
     It speaks TLS, and asks for certificates, where the node's own port does.
     """
-    secure = server_context(archive.door)
+    keys = archive.keys or dicom_keyring(archive.door)
     entity = AE(ae_title=settings.move_ae_title)
     entity.require_called_aet = True
     entity.maximum_associations = 4
@@ -162,7 +162,7 @@ def _listening(archive: Archive, settings: ArchiveConfig, basket: Basket) -> Ite
             f"{address[0]} port {address[1]} cannot be listened on: {error.strerror}",
             hint="Choose another archive.move_port",
         ) from error
-    cast(Server, server).secure = secure
+    cast(Server, server).keys = keys
     entity._servers.append(server)
     threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="move").start()
     try:

@@ -38,15 +38,23 @@ class NoContext(NetworkError):
 
 
 def send(
-    destination: Destination, files: Sequence[Path], *, own_title: str, timeout_seconds: float
+    destination: Destination,
+    files: Sequence[Path],
+    *,
+    own_title: str,
+    timeout_seconds: float,
+    work: Path | None = None,
 ) -> list[Answer]:
     """Send DICOM files over one association, or by STOW-RS; one answer each, in their order.
+
+    Args:
+        work: where versions of them lie meanwhile; None for the system's folder.
 
     Raises:
         NetworkError: there was no association, or no web service.
     """
     if destination.url:
-        return stow.store(destination, files, timeout_seconds=timeout_seconds)
+        return stow.store(destination, files, timeout_seconds=timeout_seconds, work=work)
     results = [result_of(path, destination) for path in files]
     contexts = {
         (sop_class, syntax)  # one context for each encoding: an acceptor picks one of a context
@@ -59,7 +67,7 @@ def send(
         entity.add_requested_context(sop_class_uid, syntax)
     with (
         associated(entity, destination) as association,
-        TemporaryDirectory(prefix="sifnode-") as folder,
+        TemporaryDirectory(prefix="sifnode-", dir=work) as folder,
     ):
         return [_send_one(association, result, Path(folder)) for result in results]
 

@@ -21,9 +21,10 @@ from dicom_node.config import Config
 from dicom_node.desk import Arrival, Desk
 from dicom_node.durable import OTHERS, OWN_FOLDER, make_folder, write_json
 from dicom_node.guard import FolderLock, Guard
-from dicom_node.http_port import HttpPort
+from dicom_node.http_port import HttpPort, http_keyring
 from dicom_node.intake import Kind
 from dicom_node.jobs import retry
+from dicom_node.keyring import Keyring, Renewals, dicom_keyring
 from dicom_node.killpoint import reach
 from dicom_node.lifelines import DatabaseLifelines, FileLifelines, Lifelines
 from dicom_node.priors import Priors
@@ -47,7 +48,7 @@ def serve(
     now: Callable[[], float] = time.time,
     ready: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
-    """Run the node until SIGTERM or SIGINT.
+    """Run the node until SIGTERM or SIGINT; at SIGHUP certificates are read again.
 
     Args:
         analyze: makes the results; the analysis of the settings where there is none.
@@ -64,6 +65,7 @@ def serve(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, lambda *_: node.renew())
     try:
         ready(node.start())
         stop.wait()
@@ -82,10 +84,12 @@ def _lifelines(config: Config) -> Lifelines:
     return DatabaseLifelines(database) if database else FileLifelines(config.storage.folder)
 
 
-def _priors(config: Config, spool: Spool, now: Callable[[], float]) -> Priors | None:
+def _priors(
+    config: Config, spool: Spool, now: Callable[[], float], keys: Keyring | None
+) -> Priors | None:
     if not config.priors.enabled:
         return None
-    return Priors(config, spool=spool, archive=archive_of(config), now=now)
+    return Priors(config, spool=spool, archive=archive_of(config, keys), now=now)
 
 
 class Node:
@@ -98,6 +102,9 @@ class Node:
         self._lock = FolderLock(self._folder)
         self._guard = Guard(_lifelines(config), self._executor)
         self._receives = config.jobs.role != "worker"
+        keys = self._keys = dicom_keyring(config.dicom) if self._receives else None
+        self._http_keys = http_keyring(config.http) if config.http.enabled else None
+        self._renewals = Renewals([one for one in (keys, self._http_keys) if one is not None])
         self._spool = Spool(self._folder)
         self._analyst = Analyst(analyze, config.analysis.timeout_seconds)
         self._auditor = Auditor(config.audit, self._folder, title=config.dicom.ae_title)
@@ -120,7 +127,7 @@ class Node:
         self._vitals = Vitals(config, self._spool, listening=self._listening, waiting=self._waiting)
         self._http: HttpPort | None = None
         self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
-        self._priors = _priors(config, self._spool, now)
+        self._priors = _priors(config, self._spool, now, keys)
         self._changed: set[str] = set()
         self._changed_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -134,11 +141,13 @@ class Node:
         self._guard.hold()  # now, because launching may have made the database
         port = commit_port = None
         if self._receives:
+            if self._priors is not None:
+                self._priors.carry_on()
             reconcile(self._spool, self._stages, workflows)
-            port = self._receiver.start()
-            commit_port = self._commit.start() if self._commits() else None
+            port = self._receiver.start(self._keys)
+            commit_port = self._commit.start(self._keys) if self._commits() else None
         http_port = self._start_http() if self._config.http.enabled else None
-        for target in (self._tick, self._maintain):
+        for target in (self._tick, self._maintain, self._renew):
             threading.Thread(target=target, daemon=True, name=target.__name__).start()
         status = {
             "ae_title": self._config.dicom.ae_title,
@@ -175,6 +184,13 @@ class Node:
         if self._workflows is not None:
             self._workflows.stop()
 
+    def renew(self) -> None:
+        """Have the certificates read again, soon."""
+        self._renewals.ask()
+
+    def _renew(self) -> None:
+        self._renewals.run(self._stopping)
+
     def _start_http(self) -> int:
         config = self._config
         min_free_mb = config.storage.min_free_mb
@@ -189,10 +205,10 @@ class Node:
             ),
             accepted=self._receiver.accepted,
             obstacles=self._vitals.obstacles,
-            measured=self._vitals.measured,
+            measured=lambda: [*self._vitals.measured(), *self._renewals.measured()],
             retry=lambda study: retry(self._folder, study, config.jobs.database),
         )
-        self._http = HttpPort(config.http, application(config.http, backstage))
+        self._http = HttpPort(config.http, application(config.http, backstage), self._http_keys)
         return self._http.start()
 
     def _listening(self) -> tuple[bool, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -28,11 +27,10 @@ from dicom_node.durable import (
 from dicom_node.incoming import Incoming
 from dicom_node.intake import Header, Kind, name_of
 from dicom_node.killpoint import reach
+from dicom_node.leftovers import sweep
 from dicom_node.reports import Report, reports_of
 
 _REMEMBERED_STUDIES = 64
-_ABANDONED_SECONDS = 3600.0
-"""No document takes so long to be written; what is left of an older one belongs to nobody."""
 _SUFFIX = ".dcm"
 
 
@@ -144,7 +142,7 @@ class Spool:
         """Make the folders, and remove what a killed predecessor left unfinished.
 
         Args:
-            shared: whether other processes may be writing documents here, which are then left.
+            shared: whether other processes may be at work here; what may be theirs is left.
 
         Raises:
             OSError: the folder cannot be written.
@@ -152,10 +150,7 @@ class Spool:
         make_folder(self._studies)
         make_folder(self._incoming)
         settle_doubtful(self._incoming.glob(f"*{PARTIAL}"), self._studies)
-        oldest = time.time() - (_ABANDONED_SECONDS if shared else 0.0)
-        for leftover in self.folder.rglob(f"*{PARTIAL}"):
-            if leftover.stat().st_mtime <= oldest:
-                leftover.unlink(missing_ok=True)
+        sweep(self.folder, shared=shared)
 
     def free_bytes(self) -> int:
         """Room left on the disk that holds the spool."""

@@ -29,14 +29,21 @@ _NO_ANSWER = (401, 403, 404, 408, 429, 500, 502, 503, 504)
 
 
 def store(
-    destination: Destination, files: Sequence[Path], *, timeout_seconds: float
+    destination: Destination,
+    files: Sequence[Path],
+    *,
+    timeout_seconds: float,
+    work: Path | None = None,
 ) -> list[Answer]:
     """Send DICOM files; one answer each, in their order.
+
+    Args:
+        work: where versions of them lie meanwhile; None for the system's folder.
 
     Raises:
         NetworkError: the service is not there, or lets nobody in.
     """
-    with TemporaryDirectory(prefix="sifnode-") as folder:
+    with TemporaryDirectory(prefix="sifnode-", dir=work) as folder:
         return [
             _store_one(destination, result_of(path, destination), Path(folder), timeout_seconds)
             for path in files

@@ -17,6 +17,7 @@ from pydicom.uid import ImplicitVRLittleEndian as Implicit
 
 from dicom_node.answers import COMPREHENSIVE_3D_SR, ENHANCED_SR, SR_CLASSES
 from dicom_node.config import Destination
+from dicom_node.killpoint import reach
 from sifdetect.dicom.uids import result_uid
 
 _SYNTAXES = {
@@ -60,6 +61,7 @@ class Result:
             little_endian=True,
             enforce_file_format=True,
         )
+        reach("version written")
         return path
 
     def uid_as(self, sop_class_uid: str) -> str:

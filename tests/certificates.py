@@ -32,11 +32,12 @@ def authority(name: str) -> str:
 
 
 @cache
-def pair(name: str, signed_by: str = "clinic", *, days: int = 30) -> Pair:
-    """A certificate for ``name`` on this machine, signed by an authority."""
-    made, signer = _files(f"{signed_by}-{name}-{days}"), _authority(signed_by)
+def pair(name: str, signed_by: str = "clinic", *, days: int = 30, usage: str = "") -> Pair:
+    """A certificate for ``name`` on this machine, signed by an authority, for some usage alone."""
+    made, signer = _files(f"{signed_by}-{name}-{days}-{usage}"), _authority(signed_by)
     request, extensions = Path(made.key).with_suffix(".csr"), Path(made.key).with_suffix(".ext")
-    extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    names = "subjectAltName=IP:127.0.0.1,DNS:localhost\n"
+    extensions.write_text(names + (f"extendedKeyUsage={usage}\n" if usage else ""))
     _openssl(
         *("req", "-new", "-newkey", *_CURVE, "-nodes", "-subj", _SUBJECT + name),
         *("-keyout", made.key, "-out", str(request)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ PLACES_OF_ANALYSING = (
     "analyse done",
 )
 PLACES_OF_SENDING = (
+    "version written",
     "results sent",
     "PACS1.json written",
     "delivery recorded",
@@ -133,10 +135,15 @@ class Scanner:
 
 
 def settle(node: QuickNode, scanner: Scanner) -> None:
-    """Send what is left, and wait until each study's last report, over all images, was sent."""
+    """Send what is left, and wait until each study's last report, over all images, was sent.
+
+    And until the locks of the killed are gone, which takes a running node some seconds.
+    """
     world.wait_until(lambda: scanner.send(node.port), bool, trouble=node.log)
     for uid, instances in scanner.studies.items():
         wait_for_whole(node, uid, len(instances))
+    locks = node.folder / "executors"
+    world.wait_until(lambda: list(locks.glob("*")), lambda left: len(left) <= 1, trouble=node.log)
 
 
 def wait_for_whole(node: world.Node, uid: str, count: int) -> None:
@@ -181,8 +188,28 @@ def assert_spool_is_tidy(folder: Path) -> None:
     """Nothing half-written is left, and nothing was written beside the spool."""
     assert [path for path in folder.rglob("*") if path.name.endswith(PARTIAL)] == []
     assert list(folder.glob("studies/*/reports/*/work-*")) == []
+    assert [path for path in folder.rglob("*") if not _is_documented(path, folder)] == []
     beside = {path.name for path in folder.parent.iterdir()}
     assert {one for one in beside if not one.startswith(f"{folder.name}.")} <= {folder.name}
 
+
+def _is_documented(path: Path, folder: Path) -> bool:
+    """Whether docs/node.md names such a file, or the folder that it is."""
+    where = path.relative_to(folder).as_posix()
+    return any(re.fullmatch(pattern, where) for pattern in _DOCUMENTED)
+
+
+_H = "[0-9a-f]{64}"
+_REPORT = f"studies/{_H}/reports/[0-9a-f]{{32}}"
+_DOCUMENTED = (
+    r"node\.json|node\.lock|jobs\.sqlite",
+    r"incoming|outgoing|commitments|campaigns",
+    r"audit(/[^/]+)?|executors(/[^/]+\.lock)?|destinations(/\w+\.json)?",
+    rf"studies(/{_H}(/study\.json|/prior\.json|/waiting\.json|/prior(/.*)?)?)?",
+    rf"studies/{_H}/(images|others|returned|conflicts)(/{_H}\.{_H}\.dcm)?",
+    rf"studies/{_H}/reports|{_REPORT}(/manifest\.json|/\w+\.json)?",
+    rf"{_REPORT}/results(/.*)?|{_REPORT}/deliveries(/\w+\.json)?",
+)
+"""What a data folder holds when nothing is under way; incoming and the like hold nothing then."""
 
 KILLED = int(signal.SIGKILL)

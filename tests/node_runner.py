@@ -36,6 +36,7 @@ from sifdetect.findings import (
     StudyFindings,
     to_json,
 )
+from sifdetect.folder import whole
 
 RESULTS = {
     "seg": ("1.2.840.10008.5.1.4.1.1.66.4", "SEG"),
@@ -58,22 +59,21 @@ def small_analysis(images: Sequence[Path], out: Path) -> list[Small]:
     wish = str(sources[0].get("StudyDescription", ""))
     if wish == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if wish == "slow":
-        time.sleep(2)
     if wish == "hang":
         time.sleep(3600)
     tried = out.parent / "tried"
     if wish == "break" or (wish == "flaky" and not tried.exists()):
         tried.touch()
         raise ValueError("broken on purpose")
-    folder = out / str(sources[0].StudyInstanceUID)
-    folder.mkdir()
     error = UnsuitableSeries("Unsuitable on purpose") if wish == "refuse" else None
-    for name in ["sr"] if error else RESULTS:
-        _result(sources, name).save_as(folder / f"{name}.dcm", enforce_file_format=True)
     findings = None if error else _absent(sources[0])
-    if findings is not None:
-        (folder / "findings.json").write_text(json.dumps(to_json(findings)))
+    with whole(out / str(sources[0].StudyInstanceUID)) as folder:
+        for name in ["sr"] if error else RESULTS:
+            _result(sources, name).save_as(folder / f"{name}.dcm", enforce_file_format=True)
+        if findings is not None:
+            (folder / "findings.json").write_text(json.dumps(to_json(findings)))
+        if wish == "slow":
+            time.sleep(2)
     return [Small(findings=findings, error=error)]
 
 

@@ -105,6 +105,27 @@ def test_the_node_s_container_installs_the_torch_of_the_makefile() -> None:
     assert found == wanted
 
 
+def test_what_the_container_offers_can_be_reached() -> None:
+    """Each port that it exposes is listened on beyond its own loopback."""
+    text = (DEPLOY / "Containerfile").read_text()
+    (block,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", text, re.MULTILINE)
+    config = load(
+        environment=dict(word.split("=", 1) for word in block.replace("\\\n", " ").split())
+    )
+    (exposed,) = re.findall(r"^EXPOSE (.*)$", text, re.MULTILINE)
+    ports = [config.dicom.port, config.commit.port, config.http.port]
+    assert [int(one) for one in exposed.split()] == ports
+    assert (config.dicom.bind, config.http.bind) == ("0.0.0.0", "0.0.0.0")
+
+
+@pytest.mark.parametrize("service", ["receiver", "worker"])
+def test_the_compose_file_asks_for_health_as_the_image_does(service: str) -> None:
+    """In words of its own, because an image of the OCI format has no health check."""
+    text = (DEPLOY / "Containerfile").read_text()
+    (command,) = re.findall(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", text, re.MULTILINE)
+    assert COMPOSE["services"][service]["healthcheck"]["test"] == ["CMD", *json.loads(command)]
+
+
 def test_the_pacs_knows_the_receiver() -> None:
     """Title and port of the node, and the port that the node sends to."""
     pacs = json.loads((DEPLOY / "pacs.json").read_text())

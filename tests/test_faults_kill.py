@@ -31,7 +31,7 @@ def test_a_kill_at_a_boundary_loses_nothing(
 ) -> None:
     """One kill after another, each in the node that takes up what the last one left."""
     scanner, port = faults.Scanner(), free_port()
-    settings = {"JOBS_DATABASE": database(base)}
+    settings = {"JOBS_DATABASE": database(base), "DESTINATION_PACS1_TRANSFER_SYNTAX": "implicit"}
     with (
         world.choosy_pacs(port, {}) as arrived,
         faults.quick_node(tmp_path, destinations={"PACS1": port}, **settings) as node,
@@ -40,6 +40,27 @@ def test_a_kill_at_a_boundary_loses_nothing(
             node.start(kill_at=place)
             scanner.send(node.ready.get("port"), world.study(2))
             assert (place, node.dies()) == (place, faults.KILLED)
+        node.start()
+        faults.settle(node, scanner)
+        assert node.stop() == 0
+    faults.assert_nothing_is_lost(node, scanner, arrived)
+
+
+def test_a_kill_while_results_are_written_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    """The folder that the analysis was writing to is removed, and the analysis is done again."""
+    scanner, port = faults.Scanner(), free_port()
+    with (
+        world.choosy_pacs(port, {}) as arrived,
+        faults.quick_node(tmp_path, destinations={"PACS1": port}) as node,
+    ):
+        node.start()
+        assert scanner.send(node.port, world.study(2, StudyDescription="slow"))
+        world.wait_until(
+            lambda: list(node.folder.glob("studies/*/reports/*/work-*/.*.part")),
+            bool,
+            trouble=node.log,
+        )
+        node.kill()
         node.start()
         faults.settle(node, scanner)
         assert node.stop() == 0

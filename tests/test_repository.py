@@ -8,10 +8,19 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
+WITHOUT_EXTRAS = """
+import importlib, pkgutil, sys
+import dicom_node, sifdetect
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
+for package in (sifdetect, dicom_node):
+    for one in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(one.name)
+"""
 FOLDERS = (
     "sifdetect",
     "dicom_node",
@@ -150,3 +159,18 @@ def _help_fails(program: str, command: str) -> bool:
 
 def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.slow
+def test_no_module_needs_what_training_alone_brings() -> None:
+    """An installation without extras, as in the container, can do all but train."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [Requirement(one).name for one in project["optional-dependencies"]["train"]]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, *extras],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -76,6 +75,9 @@ def read_shape_model(path: Path) -> ShapeModel:
     Raises:
         UnreadableInput: the file is damaged or lacks a part.
     """
+    # Of the extra "train"; cases of other anatomy are made without it.
+    import h5py  # noqa: PLC0415  # see above
+
     try:
         with h5py.File(path) as file:
             mean = np.asarray(file["model/mean"], dtype=np.float64).reshape(-1, 3)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import trimesh
 
 from sifdetect.errors import UnreadableInput
 from sifdetect.synth.bones import BoneMeshes
 from sifdetect.synth.rasterize import Mesh
+
+if TYPE_CHECKING:
+    import trimesh
 
 _LPS_OF_GLTF = 1000.0 * np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """glTF is in metres with Y up; these bodies face +Z and have their left at +X."""
@@ -70,6 +73,9 @@ def read_visible_human(path: Path) -> BoneMeshes:
     stem = path.name.removesuffix("_Pelvis.glb")
     if stem not in _VISIBLE_HUMAN:
         raise UnreadableInput(f"{path.name} is not a known pelvis", hint="VH_F or VH_M is")
+    # Of the extra "train"; cases of other anatomy are made without it.
+    import trimesh  # noqa: PLC0415  # see above
+
     try:
         geometry = trimesh.load_scene(path).geometry
     except (ValueError, OSError, IndexError) as error:

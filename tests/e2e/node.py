@@ -39,10 +39,15 @@ class Node:
         folder: empty folder for configuration, spool and log.
         port: where it listens for DICOM.
         destination: where its results go.
+        more: tables of the settings beside the usual ones, in TOML.
     """
 
-    def __init__(self, folder: Path, port: int, destination: Destination) -> None:
+    def __init__(
+        self, folder: Path, port: int, destination: Destination, *, more: str = ""
+    ) -> None:
         self.port = port
+        self.spool = folder / "spool"
+        self._more = more
         self._folder = folder
         self._destination = destination
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,7 +106,7 @@ port = {self.port}
 [http]
 enabled = false
 [storage]
-folder = {json.dumps(str(self._folder / "spool"))}
+folder = {json.dumps(str(self.spool))}
 min_free_mb = 0
 [study]
 quiet_seconds = {QUIET_SECONDS}
@@ -111,7 +116,7 @@ first_retry_seconds = 2.0
 host = "127.0.0.1"
 port = {self._destination.port}
 ae_title = "{self._destination.ae_title}"
-"""
+{self._more}"""
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -79,6 +79,12 @@ class Orthanc:
         """Stop it, whatever happened inside."""
         self._stop()
 
+    @property
+    def process_id(self) -> int:
+        """That of the running program."""
+        assert self._process is not None
+        return self._process.pid
+
     def upload(self, part10: bytes) -> str:
         """Store one DICOM file; gives Orthanc's own identifier of the study it belongs to."""
         answer = json.loads(self._http("/instances", data=part10))

@@ -17,6 +17,7 @@ from dicom_node.campaign import Campaign
 from dicom_node.circumstances import circumstances_of
 from dicom_node.completion import archive_of
 from dicom_node.config import Config, Destination, StorageConfig
+from dicom_node.durable import make_folder, write_json
 from dicom_node.intake import Header, Kind
 from dicom_node.priors import Priors, prior_of, prior_paths
 from dicom_node.send import send
@@ -159,6 +160,26 @@ def test_a_prior_is_no_study_of_its_own(pacs: Orthanc, tmp_path: Path) -> None:
     path = spool.study(uid).path
     report = path / "reports" / told["reports"][0]["report"]
     assert circumstances_of(report).prior == prior_paths(path) != ()
+
+
+def test_a_fetch_that_a_kill_broke_off_is_made_again(pacs: Orthanc, tmp_path: Path) -> None:
+    """Half of it lies there and `prior.json` says asking: the next node fetches all of it."""
+    about = {**PATIENT, "PatientID": "P-killed"}
+    _upload(pacs, _dated("20230105", about))
+    study = _dated("20240105", about)
+    uid = str(study[0].StudyInstanceUID)
+    path = Spool(tmp_path / "node").study(uid).path
+    with _node(pacs, tmp_path, STUDY_QUIET_SECONDS=300, STUDY_MAX_WAIT_SECONDS=600) as node:
+        world.push(study, node.port)
+        node.kill()
+    make_folder(path / "prior" / "images")
+    (path / "prior" / "images" / "half").write_bytes(b"half")
+    write_json(path / "prior.json", {"state": "asking", "at": time.time()})
+    with _node(pacs, tmp_path, PRIORS_ENABLED="true") as node:
+        told = node.wait_for(uid, "sent")
+    report = path / "reports" / told["reports"][0]["report"]
+    assert prior_of(path)["instances"] == len(list((path / "prior" / "images").iterdir())) == 6
+    assert circumstances_of(report).prior == prior_paths(path)
 
 
 def _node(pacs: Orthanc, folder: Path, **settings: object) -> Any:

@@ -14,6 +14,7 @@ from dicom_node.archive_settings import ArchiveConfig
 from dicom_node.campaign import Campaign
 from dicom_node.completion import archive_of
 from dicom_node.config import Config, Destination, DicomConfig, StorageConfig
+from dicom_node.keyring import dicom_keyring
 from dicom_node.retrieve import Basket, fetch
 from sifdetect.errors import NetworkError
 from tests import node_world as world
@@ -59,6 +60,24 @@ def test_a_study_is_asked_for_and_fetched_over_tls(
     (series,) = archive.series(uid)
     basket = _basket(tmp_path, uid)
     fetch(archive, config.archive, [(uid, str(series.SeriesInstanceUID))], basket)
+    assert len(list((tmp_path / "fetched").iterdir())) == 6
+
+
+def test_a_bad_certificate_does_not_stop_what_is_fetched(
+    pacs: Orthanc, move_port: int, tmp_path: Path
+) -> None:
+    """The listener of C-MOVE has the node's keyring, which keeps the pair that was good."""
+    uid, own = _uploaded(pacs, "T-renewed"), tmp_path / "own.pem"
+    own.write_bytes(Path(pair("node").certificate).read_bytes())
+    config = _config(pacs, tmp_path, "c-move", move_port)
+    config = replace(config, dicom=DicomConfig(**secured(tls_certificate=str(own))))
+    keys = dicom_keyring(config.dicom)
+    archive = archive_of(config, keys)
+    own.write_text("no certificate")
+    keys.renew()
+    (series,) = archive.series(uid)
+    wanted = [(uid, str(series.SeriesInstanceUID))]
+    fetch(archive, config.archive, wanted, _basket(tmp_path, uid))
     assert len(list((tmp_path / "fetched").iterdir())) == 6
 
 
