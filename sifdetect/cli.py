@@ -14,6 +14,7 @@ from sifdetect.commands import (
     compare,
     data,
     evaluate,
+    explain,
     model,
     read_sr,
     synth,
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sifdetect {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (analyze, compare, read_sr, synth, data, train, evaluate, model):
+    for module in (analyze, compare, explain, read_sr, synth, data, train, evaluate, model):
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         module.add(commands.add_parser(name, help=module.HELP))
     return parser

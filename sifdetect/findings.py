@@ -192,6 +192,7 @@ class StudyFindings:
 
     Attributes:
         evidence: of CT and of MR, the reported one first; empty where only one was read.
+        presence_reason: why ``presence`` is stated; None in a truth, and from older writers.
         comparison: with an earlier study; None where none was given.
     """
 
@@ -212,6 +213,7 @@ class StudyFindings:
     comparison: Comparison | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     access: Sacroplasty | None = None
+    presence_reason: Classified | None = None
     patient_side_convention: str = "patient"
     schema_version: int = SCHEMA_VERSION
 

@@ -241,6 +241,7 @@ def _findings(
     return StudyFindings(
         study_instance_uid=study.study_instance_uid,
         presence=stated.presence,
+        presence_reason=stated.presence_reason,
         probability=stated.probability,
         denis=joined.denis,
         morphology=joined.morphology,

@@ -50,7 +50,7 @@ def read_results(path: Path) -> Examination:
         UnreadableInput: the file is missing, or no findings of this version of the schema.
         UnsuitablePrior: no series was used, so that there is nothing to compare.
     """
-    findings = _read(path)
+    findings = read_document(path)
     stated = findings.evidence or _stated(findings)
     if not stated:
         raise UnsuitablePrior(
@@ -68,7 +68,12 @@ def read_results(path: Path) -> Examination:
     )
 
 
-def _read(path: Path) -> StudyFindings:
+def read_document(path: Path) -> StudyFindings:
+    """The findings in a JSON file.
+
+    Raises:
+        UnreadableInput: the file is missing, or no findings of this version of the schema.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(document, dict):

@@ -68,6 +68,7 @@ def findings() -> StudyFindings:
     return StudyFindings(
         study_instance_uid="1.2",
         presence=stated.presence,
+        presence_reason=stated.presence_reason,
         probability=stated.probability,
         denis=stated.denis,
         morphology=stated.morphology,

@@ -14,6 +14,7 @@ from sifdetect.anatomy import SacralLevel
 from sifdetect.findings import (
     BakkerFinding,
     BakkerType,
+    Classified,
     Coverage,
     DenisFinding,
     FfpFinding,
@@ -53,6 +54,7 @@ FINDINGS = st.builds(
     StudyFindings,
     study_instance_uid=WORD,
     probability=SHARE,
+    presence_reason=st.none() | st.builds(Classified, **WHY),
     denis=st.builds(
         DenisFinding,
         zone=st.sampled_from((1, 2, 3, None)),
