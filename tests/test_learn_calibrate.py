@@ -22,6 +22,8 @@ from sifdetect.learn.dataset import Pool, Rendered
 from sifdetect.learn.evaluation.scores import calibration_error, reliability
 from sifdetect.volume import FloatImage
 
+MASS = list(LesionBit).index(LesionBit.MASS_LIKE)
+
 
 def drawn(count: int, seed: int) -> tuple[list[float], list[bool]]:
     """Scores that are too sure of themselves: logit(score) = 3 · true logit."""
@@ -143,6 +145,34 @@ def test_what_nobody_looked_for_is_no_evidence(tmp_path: Path) -> None:
     wrong = Pool(tmp_path / "wrong")
     wrong.write(range(8), lambda seed: {k: v for k, v in partly(seed).items() if k != "known"})
     assert fitted(tiny_box(), overconfident, wrong).temperature != expected.temperature
+
+
+def test_a_mass_is_outlined_so_seldom_that_it_means_something(tmp_path: Path) -> None:
+    """In one of twenty cases without one; cases with a mass take no part in that, nor do half a
+    millilitre of bone."""
+
+    def as_painted(channels: FloatImage) -> FloatImage:
+        outputs = len(region_spec(Modality.CT).outputs)
+        logits = np.zeros((outputs, *channels.shape[1:]), np.float32)
+        logits[len(RegionClass) + MASS] = (channels[0] * 300 + 100) / 200
+        return logits
+
+    def evenly(seed: int) -> Rendered:
+        logit = np.full((16, 16, 16), -4 + 0.3 * seed)
+        logit[:4, :4, 8:] += 2  # 0.4 ml
+        mass = np.zeros(logit.shape, np.uint8)
+        mass[8, 8, 12] = LesionBit.MASS_LIKE if seed > 20 else 0
+        region = np.zeros(logit.shape, np.uint8)
+        region[:, :, 8:] = 3
+        return {"ct": (200 * logit).astype(np.float16), "lesions": mass, "region": region}
+
+    few, more = Pool(tmp_path / "few"), Pool(tmp_path / "more")
+    few.write(range(21), evenly)
+    more.write(range(40), evenly)
+    for pool in (few, more):
+        spec = fitted(tiny_box(), as_painted, pool)
+        highest = special.expit((-4 + 0.3 * 19) / spec.temperature[MASS])
+        assert spec.threshold[MASS] == pytest.approx(highest, abs=0.011)
 
 
 @pytest.mark.parametrize(

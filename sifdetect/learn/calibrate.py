@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from sifdetect.learn.augment import known_of
 from sifdetect.learn.dataset import DATA_KNOWN, Pool, Rendered
 from sifdetect.learn.voxel_counts import VoxelCounts
 from sifdetect.measure import measure
+from sifdetect.mimics import MIN_MASS_MM3
 from sifdetect.segment import PreparedRegion, coordinates, interpret
 from sifdetect.volume import FloatImage, SacralFrame
 
@@ -35,9 +37,13 @@ LEAST_DICE = 0.2
 at which half a millilitre that looks like a mass would take the edema from a fracture."""
 THRESHOLDS = np.linspace(0.2, 0.9, 15)
 """From which the threshold of each lesion is chosen."""
+MASS_SPECIFICITY, MOST = 0.95, 0.98
+"""Share of cases without a mass in whose sacrum less than MIN_MASS_MM3 may be outlined as one, and
+the highest threshold for that. A mass takes the edema around it from a fracture (decision 0032)."""
 LOOKED_AT = 0.99
 """Share of the sacrum in which lesions must have been looked for, to say that there are none."""
 _PRIOR = 0.05
+_MASS = list(LesionBit).index(LesionBit.MASS_LIKE)
 _VOXEL_MM3 = 1.5**3
 
 
@@ -78,9 +84,10 @@ def fitted(spec: BundleSpec, network: Network, pool: Pool) -> BundleSpec:
 
     The temperature is that of the least cross entropy over the sacrum's voxels; the threshold, of
     the probability at that temperature, the one with the highest Dice over all voxels. 1 and 0.5
-    for a lesion that the modality does not show or the pool does not hold.
+    for a lesion that the modality does not show or the pool does not hold. For masses a higher one
+    where MASS_SPECIFICITY asks for it.
     """
-    counts = VoxelCounts.none()
+    counts, without_mass = VoxelCounts.none(), []
     start = len(RegionClass)
     for sample in _samples(pool):
         channels, _ = _input(sample, spec)
@@ -92,12 +99,28 @@ def fitted(spec: BundleSpec, network: Network, pool: Pool) -> BundleSpec:
             where = (known & lesion.value) > 0
             truth = (bits[where] & lesion.value) > 0
             counts.add(number, logits[number][where], truth, sacrum[where])
+        looked_at = sacrum & ((known & LesionBit.MASS_LIKE) > 0)
+        if looked_at.any() and not (bits[sacrum] & LesionBit.MASS_LIKE).any():
+            without_mass.append(_reached(logits[_MASS][looked_at], MIN_MASS_MM3))
     temperatures = tuple(counts.temperature(number) for number in range(len(LesionBit)))
-    return replace(
-        spec,
-        temperature=temperatures,
-        threshold=tuple(_threshold(counts, *one) for one in enumerate(temperatures)),
-    )
+    thresholds = [_threshold(counts, *one) for one in enumerate(temperatures)]
+    if without_mass:
+        seldom = _seldom(without_mass, temperatures[_MASS])
+        thresholds[_MASS] = max(thresholds[_MASS], seldom)
+    return replace(spec, temperature=temperatures, threshold=tuple(thresholds))
+
+
+def _reached(logits: NDArray[np.floating[Any]], volume_mm3: float) -> float:
+    """The logit that a volume reaches; the lowest where there is less bone."""
+    number = min(len(logits), round(volume_mm3 / _VOXEL_MM3))
+    return float(np.partition(logits, -number)[-number])
+
+
+def _seldom(reached: Sequence[float], temperature: float) -> float:
+    """The probability, at most MOST, that MIN_MASS_MM3 pass in all but few cases without a mass."""
+    highest = float(np.quantile(reached, MASS_SPECIFICITY))
+    probability = 1 / (1 + np.exp(-highest / temperature))
+    return float(min(np.ceil(probability * 100) / 100, MOST))
 
 
 def _threshold(counts: VoxelCounts, number: int, temperature: float) -> float:
