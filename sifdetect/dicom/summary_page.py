@@ -5,6 +5,8 @@ Drawn for a viewer that shows it pixel by pixel: no type is smaller than 13 pixe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -192,14 +194,12 @@ def _notes(page: Page, findings: StudyFindings, top: int) -> None:
     unseen = reasons.unseen(findings)
     if unseen:
         lines.append((f"Not assessed: {'; '.join(unseen)}.", TEXT))
-    used = [(_series(s), MUTED) for s in findings.sources if s.used]
-    unused = [(_series(s), MUTED) for s in findings.sources if not s.used]
     since = [(text, AMBER if is_worse(text) else TEXT) for text in progress(findings.comparison)]
     y = top
     for title, texts in (
         ("Since the earlier study", since),
         ("What to know", lines),
-        ("Series", [*used, *unused]),
+        ("Series", [(_series(findings.sources), MUTED)] if findings.sources else []),
     ):
         if texts and y + 42 <= bottom:
             page.text((left, y), title, size=15, weight=_BOLD)
@@ -211,10 +211,15 @@ def _notes(page: Page, findings: StudyFindings, top: int) -> None:
             y += 5
 
 
-def _series(source: SourceSeries) -> str:
-    """One line without sizes: used or not, and why."""
-    verdict = "used" if source.used else "not used"
-    return words.sentence(f"{sentences.series_name(source)} {verdict}{sentences.why(source)}")
+def _series(sources: Sequence[SourceSeries]) -> str:
+    """All in one paragraph, without sizes: those that were used, then the others with why not.
+
+    One line each they would not fit beside long notes, and which was left out would not be seen.
+    """
+    used = [sentences.series_name(one) for one in sources if one.used]
+    others = [sentences.series_name(one) + sentences.why(one) for one in sources if not one.used]
+    parts = (("Used", used), ("Not used", others))
+    return " ".join(words.sentence(f"{what}: {'; '.join(of)}") for what, of in parts if of)
 
 
 def _foot(page: Page, algorithm: Algorithm) -> None:
