@@ -39,6 +39,7 @@ BENT_MM = 1.15
 """The same beyond the other ala at the mirrored place: from 1.4 mm on in 12 bent cortices of
 synthetic sacra, up to 0.9 in 13 bruises."""
 
+NO_BRUISE = "a bruise without a line is not seen on CT (A1)"
 NO_CT = "CT is not seen: a line on CT would make A1 a type B"
 
 _BAKKER = "Bakker 2018, J Korean Neurosurg Soc 61:258"
@@ -202,5 +203,5 @@ def _unseen_bakker(facts: Facts) -> tuple[str, ...]:
     if facts.measurements.modality is Modality.MR:
         unseen.append("MR shows the anterior cortex less well than CT (A2, A3)")
     else:
-        unseen.append("a bruise without a line is not seen on CT (A1)")
+        unseen.append(NO_BRUISE)
     return tuple(unseen)

@@ -26,11 +26,11 @@ from sifdetect.findings import (
     SeriesEvidence,
     Warning,
 )
-from sifdetect.fragility import NO_CT
+from sifdetect.fragility import NO_BRUISE, NO_CT
 from sifdetect.line_on_ct import PLACE, bakker_with, denis_with, on_line, pattern_with
 from sifdetect.measurements import UNCERTAIN, Measurements
 from sifdetect.register import Fit, in_one_frame, register
-from sifdetect.rules import COMPLETE
+from sifdetect.rules import COMPLETE, NO_EDEMA
 from sifdetect.study import Region, Series
 from sifdetect.surface import Bone, applied
 from sifdetect.volume import Floats, Segmentation
@@ -137,12 +137,28 @@ def join(reported: Reading, others: Sequence[tuple[Reading, Fit | None]]) -> Joi
     )
     for other, fit in others:
         joined = _with_lines(joined, reported, other, fit)
-        if other.modality is Modality.CT:
-            unseen = tuple(one for one in joined.bakker.unseen if one != NO_CT)
-            joined = replace(joined, bakker=replace(joined.bakker, unseen=unseen))
+        joined = _answered(joined, other)
         said = [*joined.warnings, *_presence(reported, other), *_differences(reported, other, fit)]
         joined = replace(joined, warnings=tuple(said))
     return joined
+
+
+def _answered(joined: Joined, other: Reading) -> Joined:
+    """Without what the reported modality cannot see and the other one has."""
+    shown: tuple[str, ...] = (NO_CT,) if other.modality is Modality.CT else ()
+    if other.measurements.fluid_sensitive:
+        shown = (NO_EDEMA, NO_BRUISE)
+
+    def left(unseen: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one for one in unseen if one not in shown)
+
+    denis, bakker, pattern = joined.denis, joined.bakker, joined.morphology
+    return replace(
+        joined,
+        denis=replace(denis, unseen=left(denis.unseen)),
+        bakker=replace(bakker, unseen=left(bakker.unseen)),
+        morphology=replace(pattern, unseen=left(pattern.unseen)),
+    )
 
 
 def _presence(reported: Reading, other: Reading) -> Iterator[Warning]:

@@ -114,6 +114,9 @@ class Facts:
         return self.measurements.sides[side].in_view < HALF_SEEN
 
 
+NO_EDEMA = "marrow edema is not seen on CT: a fracture without a line may be missed"
+
+
 def edema_only(side: Side) -> str:
     """What is said of an ala whose edema shows no line; a line on CT answers it."""
     return f"no line seen in the {side.value} ala: zone and extent are of its edema"
@@ -126,7 +129,7 @@ def unseen_sides(facts: Facts) -> tuple[str, ...]:
         if facts.measurements.sides[side].basis is Basis.EDEMA:
             unseen.append(edema_only(side))
     if facts.measurements.modality is Modality.CT:
-        unseen.append("marrow edema is not seen on CT: a fracture without a line may be missed")
+        unseen.append(NO_EDEMA)
     elif not facts.measurements.fluid_sensitive:
         unseen.append("no fluid-sensitive series: marrow edema cannot be judged")
     return tuple(unseen)

@@ -12,10 +12,12 @@ from sifdetect.anatomy import LesionBit, Modality, MrWeighting, Plane, Side
 from sifdetect.changes import Registration
 from sifdetect.classify import Context, classify
 from sifdetect.findings import BakkerType, Basis, Presence, SourceSeries
+from sifdetect.fragility import NO_BRUISE, NO_CT
 from sifdetect.measure import measure
 from sifdetect.measurements import withheld
 from sifdetect.readings import Joined, Reading, join, laid_over, telling
 from sifdetect.register import Fit
+from sifdetect.rules import NO_EDEMA
 from sifdetect.study import Series
 from sifdetect.volume import Grid, SacralFrame, Volume
 from tests.phantoms import FULL, Phantom, oblique_frame, straight_frame
@@ -134,6 +136,16 @@ def test_a_line_elsewhere_in_the_ala_is_not_the_line_of_the_edema() -> None:
     joined = join(upper, [(lower, TOGETHER)])
     assert joined.bakker.left is BakkerType.A1
     assert "apart" in codes(joined)
+
+
+def test_what_the_other_modality_has_shown_is_not_called_unseen() -> None:
+    """A line that CT states, with MR beside it that shows edema where there is one."""
+    blind = {NO_EDEMA, NO_BRUISE}
+    alone, both = join(line(), []), join(line(), [(intact(Modality.MR), None)])
+    for joined, left in ((alone, blind), (both, set())):
+        unseen = {*joined.denis.unseen, *joined.bakker.unseen, *joined.morphology.unseen}
+        assert unseen & blind == left
+    assert NO_CT not in join(edema(), [(intact(Modality.CT), None)]).bakker.unseen
 
 
 def test_the_evidence_of_each_modality_is_kept_as_it_was() -> None:
