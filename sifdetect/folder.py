@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ from sifdetect.errors import UsageError
 
 _OURS = re.compile(
     r"(findings|labels|fhir)\.json|series-\d+"
-    r"|(sr|seg|gsps)(-\d+)?\.dcm|(summary|report\.pdf|sr-data)\.dcm"
+    r"|(sr|seg|gsps|anatomy)(-\d+)?\.dcm|(summary|report\.pdf|sr-data)\.dcm"
 )
 """What a results folder holds (contract: folder that ``analyze`` writes)."""
 
@@ -28,17 +28,17 @@ def whole(folder: Path) -> Iterator[Path]:
     Raises:
         UsageError: ``folder`` holds what is not ours; images lie there as often as results.
     """
-    foreign = sorted(p.name for p in folder.glob("*") if not _OURS.fullmatch(p.name))
+    foreign = sorted(p.name for p in folder.glob("*") if not is_result(p.name))
     if foreign:
         raise UsageError(
             f"{folder} holds files that sifdetect did not write ({foreign[0]})",
             hint="Give another folder with --out",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    draft = folder.parent / f".{folder.name}.{secrets.token_hex(6)}.part"
+    draft.mkdir()  # open to whom the umask says, as files are: in a node to nobody else
     try:
         yield draft
-        draft.chmod(0o755)
         for path in draft.rglob("*"):
             if path.is_file():
                 _sync(path)
@@ -53,6 +53,11 @@ def whole(folder: Path) -> Iterator[Path]:
             os.rename(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def is_result(name: str) -> bool:
+    """True for the name of what ``analyze`` writes to a results folder."""
+    return _OURS.fullmatch(name) is not None
 
 
 def _sync(path: Path) -> None:

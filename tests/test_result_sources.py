@@ -15,6 +15,7 @@ from sifdetect.dicom.codes import SCHEME, SCHEME_UID
 from sifdetect.dicom.results import KINDS, encode_results
 from sifdetect.dicom.write import SeriesHeader
 from sifdetect.findings import Presence
+from sifdetect.folder import is_result
 from sifdetect.study import Analysis
 from tests.result_cases import PATIENT, Case, bilateral, without_finding
 
@@ -62,11 +63,14 @@ def _bytes(case: Case) -> list[bytes]:
     return [stream.getvalue() for stream in streams]
 
 
-def test_there_are_six_kinds_of_result() -> None:
+def test_there_are_seven_kinds_of_result() -> None:
     """A study with findings has every object that this file looks at."""
     assert sorted(_objects()) == [
-        "gsps.dcm", "report.pdf.dcm", "seg.dcm", "sr-data.dcm", "sr.dcm", "summary.dcm",
+        "anatomy.dcm", "gsps.dcm", "report.pdf.dcm", "seg.dcm", "sr-data.dcm", "sr.dcm",
+        "summary.dcm",
     ]  # fmt: skip
+    with_files = {*_objects(), "findings.json", "labels.json", "fhir.json", "series-1"}
+    assert all(is_result(name) for name in with_files)
 
 
 def test_patient_and_study_are_copied() -> None:
@@ -161,10 +165,10 @@ def test_all_that_a_report_cites_is_in_its_evidence(name: str) -> None:
     assert str(_objects()["seg.dcm"].SOPInstanceUID) in listed
 
 
-def test_a_negative_study_has_text_picture_and_document_alone() -> None:
-    """There is nothing to outline, so nothing that outlines is made."""
+def test_a_negative_study_outlines_no_finding() -> None:
+    """Text, picture and document; the bones, where they are asked for."""
     made = _made(without_finding(Presence.ABSENT))
-    assert sorted(made) == ["report.pdf.dcm", "sr.dcm", "summary.dcm"]
+    assert sorted(made) == ["anatomy.dcm", "report.pdf.dcm", "sr.dcm", "summary.dcm"]
 
 
 def _nodes(node: Dataset) -> Iterator[Dataset]:
