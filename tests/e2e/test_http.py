@@ -59,6 +59,7 @@ def logged_in(browser: Chromium, one: Node, **options: Any) -> tuple[Page, list[
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda request: complaints.append(request.url))
     page.goto(base(one))
+    expect(page.get_by_label("Token")).to_be_focused()  # by the page; sooner Chromium complains
     page.get_by_label("Token").fill(TOKEN)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Studies")).to_be_visible()
