@@ -85,13 +85,13 @@ def _type_of(findings: StudyFindings, side: str) -> BakkerType | None:
 
 
 def _line(findings: StudyFindings, evidence: Evidence, side: str) -> bool:
-    """A line in the ala that no rule above has taken into a foramen."""
+    """A line in the ala whose course was measured."""
     return bool(side) and f"{side}_lean_deg" in evidence
 
 
 def _beside_foramina(findings: StudyFindings, evidence: Evidence, side: str) -> bool:
-    into = _type_of(findings, side) is BakkerType.B3 if side else True
-    return _line(findings, evidence, side) and not into
+    """A line that the rule for foramina, which comes first, has not decided."""
+    return _line(findings, evidence, side) and _type_of(findings, side) is not BakkerType.B3
 
 
 def _contact(findings: StudyFindings, evidence: Evidence, side: str) -> bool:

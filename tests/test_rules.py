@@ -7,22 +7,9 @@ from typing import Any
 
 import pytest
 
-from sifdetect.classify import PRESENCE
-from sifdetect.denis import DENIS_OF_SIDE, SUBTYPE
-from sifdetect.ffp import FFP
-from sifdetect.fragility import BAKKER_OF_ALA, BAKKER_OF_CORPUS
-from sifdetect.patterns import MORPHOLOGY
+from sifdetect.dicom.explanation import TABLES
 from sifdetect.rules import Rule, first_match
 
-TABLES: list[Sequence[Rule[Any, Any]]] = [
-    PRESENCE,
-    DENIS_OF_SIDE,
-    SUBTYPE,
-    MORPHOLOGY,
-    BAKKER_OF_ALA,
-    BAKKER_OF_CORPUS,
-    FFP,
-]
 SMALL_OR_LARGE: tuple[Rule[int, str], ...] = (
     Rule("small", lambda n: n < 3, "a few", "counted"),
     Rule("large", lambda n: n < 9, "some", "counted"),

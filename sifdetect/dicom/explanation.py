@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sifdetect.borders import Near, nearly
 from sifdetect.classify import PRESENCE
@@ -16,9 +17,10 @@ from sifdetect.findings import Classified, StudyFindings
 from sifdetect.fragility import BAKKER_OF_ALA, BAKKER_OF_CORPUS
 from sifdetect.measurements import UNCERTAIN
 from sifdetect.patterns import MORPHOLOGY
+from sifdetect.rules import Rule
 
 WIDTH = 100
-_TABLES = (
+TABLES: tuple[Sequence[Rule[Any, Any]], ...] = (
     PRESENCE,
     DENIS_OF_SIDE,
     SUBTYPE,
@@ -27,7 +29,9 @@ _TABLES = (
     BAKKER_OF_CORPUS,
     FFP,
 )
-SOURCES = {rule.name: rule.source for table in _TABLES for rule in table}
+"""All tables of rules, in the order of a report."""
+
+SOURCES = {rule.name: rule.source for table in TABLES for rule in table}
 """Where each rule's definition comes from, by its name."""
 
 
