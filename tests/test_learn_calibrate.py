@@ -14,12 +14,12 @@ from sifdetect.bundle import BundleSpec, region_spec
 from sifdetect.learn.calibrate import (
     decision_point,
     fit,
-    fitted,
     fracture_known,
     is_fractured,
 )
 from sifdetect.learn.dataset import Pool, Rendered
 from sifdetect.learn.evaluation.scores import calibration_error, reliability
+from sifdetect.learn.lesion_thresholds import fitted
 from sifdetect.volume import FloatImage
 
 MASS = list(LesionBit).index(LesionBit.MASS_LIKE)

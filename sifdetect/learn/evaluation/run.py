@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sifdetect
-from sifdetect.bundle import METADATA, BundleSpec, read_spec
+from sifdetect.bundle import METADATA, BundleSpec, read_spec, spec_to_json
 from sifdetect.engine import Models
 from sifdetect.errors import UsageError
 from sifdetect.learn.evaluation.row import Row
@@ -91,8 +93,14 @@ def _reader(models: Models) -> dict[str, Any]:
     return {
         "engine": models.engine.value,
         "sifdetect": sifdetect.__version__,
-        "bundles": {spec.name: spec.sha256 for spec in specs},
+        "bundles": {spec.name: _as_used(spec) for spec in specs},
     }
+
+
+def _as_used(spec: BundleSpec) -> str:
+    """SHA-256 of all that a bundle's answer depends on: of weights, thresholds and calibration."""
+    used = spec_to_json(replace(spec, provenance={}))
+    return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
 
 
 def _settle_order(out: Path, order: dict[str, Any]) -> None:
