@@ -81,6 +81,12 @@ PRESENCE: tuple[Rule[Facts, Presence], ...] = (
         "sclerosis is a late sign and has other causes",
     ),
     Rule(
+        "no finding, outline of the sacrum uncertain",
+        lambda f: not f.context.outline_certain,
+        Presence.INDETERMINATE,
+        "what was outlined may be something else (decision 0035)",
+    ),
+    Rule(
         "edema on both sides of a sacroiliac joint, sacrum wholly in view",
         lambda f: (
             f.complete
@@ -188,6 +194,12 @@ def _cautions(facts: Facts) -> tuple[Warning, ...]:
 
 
 _CAUTIONS = (
+    (
+        "outline-uncertain",
+        lambda f: not f.context.outline_certain,
+        "the outline of the sacrum is uncertain: it may lie elsewhere than shown, and less of it"
+        " may be in view; a dedicated sacral MRI is advised (ACR appropriateness 9)",
+    ),
     (
         "sacrum-partly-covered",
         lambda f: not f.complete,

@@ -43,6 +43,10 @@ _SURE_MM, _SURE_MM3 = 8.0, 150_000.0
 asked too. Of 32 synthetic MR images nine in ten lie below 5.9 mm; a whole sacrum has 200–300 ml."""
 _LEAST_MM3 = 8000.0
 """Less bone than this, a twentieth of a sacrum, is no sacrum: as the localizer has it."""
+_LEAST_CERTAIN = 0.75
+_CERTAIN = {Modality.CT: 0.90, Modality.MR: 0.78}
+"""Certainty of the sacrum's outline. Below the first it is something else; below the second it may
+be, or lies elsewhere than it seems, and nothing is stated on it (decision 0035)."""
 
 
 @dataclass
@@ -139,11 +143,13 @@ def _read(groups: Sequence[Sequence[Series]], models: Models, clock: _Clock) -> 
         )
         spec = models.region(modality).spec
         probability = spec.calibration(measurements.score)
-        if probability < spec.decision:
+        certain = segmentation.certainty >= _CERTAIN[modality]
+        if probability < spec.decision or not certain:
             measurements = withheld(measurements)
         context = Context(
             coverage=frame.coverage,
             probability=probability,
+            outline_certain=certain,
             weightings=tuple(v.weighting for v in roles.volumes if v.weighting is not None),
         )
         classification = classify(measurements, context)
@@ -152,12 +158,17 @@ def _read(groups: Sequence[Sequence[Series]], models: Models, clock: _Clock) -> 
 
 
 def _require_sacrum(segmentation: Segmentation, volume: Volume) -> None:
-    """A frame without a sacrum in it would make an absent fracture of an empty segmentation."""
+    """A frame without a sacrum in it would make an absent fracture of whatever lies there."""
     sacral = np.isin(segmentation.anatomy.values, [int(label) for label in SACRUM_LABELS])
     if sacral.sum() * segmentation.anatomy.grid.voxel_volume_mm3 < _LEAST_MM3:
         raise NoSacrumInView(
             f"No sacrum could be outlined in the {volume.modality.value}",
             hint="Send a study that covers S1 to S5; implants and thick slices can hide the bone",
+        )
+    if segmentation.certainty < _LEAST_CERTAIN:
+        raise NoSacrumInView(
+            f"What was outlined in the {volume.modality.value} does not look enough like a sacrum",
+            hint="Send a series that covers S1 to S5 and shows bone in contrast to what is around",
         )
 
 

@@ -76,12 +76,14 @@ class Context:
             counts as not seen.
         probability: calibrated probability of a fracture; None to take the uncalibrated score.
         weightings: of the MR series that were used.
+        outline_certain: False where what was outlined may not be the sacrum, or not where it lies.
         warnings: about the quality of the images, handed on.
     """
 
     coverage: dict[SacralLevel, float]
     probability: float | None = None
     weightings: tuple[MrWeighting, ...] = ()
+    outline_certain: bool = True
     warnings: tuple[Warning, ...] = field(default=())
 
 

@@ -148,7 +148,16 @@ def interpret(
         level=np.clip(output[classes + lesions], 0.0, 5.0),
         frame=frame,
         in_view=prepared.in_view,
+        certainty=_certainty(output[:classes], anatomy),
     )
+
+
+def _certainty(logits: NDArray[np.float32], anatomy: NDArray[np.uint8]) -> float:
+    """See ``Segmentation``; 0 without a sacrum."""
+    sacrum = np.isin(anatomy, SACRUM_LABELS)
+    if not sacrum.any():
+        return 0.0
+    return float(special.softmax(logits[:, sacrum], axis=0).max(axis=0).mean())
 
 
 def plausible(region: NDArray[np.int64], spec: BundleSpec) -> NDArray[np.int64]:

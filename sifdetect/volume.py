@@ -244,6 +244,7 @@ class Segmentation:
         level: float32 of grid.shape: 0 at the S1 upper end plate … 5 at the tip of S5; sacrum only.
         frame: the sacral frame the region was cut in.
         in_view: bool of grid.shape: True where the scan has data.
+        certainty: mean probability, 0–1, of the class that each voxel of the sacrum was given.
     """
 
     anatomy: LabelMap
@@ -252,6 +253,7 @@ class Segmentation:
     level: FloatImage
     frame: SacralFrame
     in_view: NDArray[np.bool_]
+    certainty: float = 1.0
 
     @property
     def grid(self) -> Grid:
@@ -272,14 +274,12 @@ def _reduced(volume: Volume, target: Grid) -> Volume:
     factor = np.clip(factor, 1, cut.grid.shape)
     if (factor == 1).all():
         return cut
-    shape = np.array(cut.grid.shape) // factor
+    i, j, k = (np.array(cut.grid.shape) // factor).tolist()
     affine = cut.grid.affine_lps_mm.copy()
     affine[:3, :3] = affine[:3, :3] * factor
     affine[:3, 3] = cut.grid.index_to_mm((factor - 1) / 2)
-    grid = Grid(
-        (int(shape[0]), int(shape[1]), int(shape[2])), affine, cut.grid.frame_of_reference_uid
-    )
-    return replace(cut, values=block_means(cut.values, shape, factor), grid=grid)
+    grid = Grid((i, j, k), affine, cut.grid.frame_of_reference_uid)
+    return replace(cut, values=block_means(cut.values, np.array(grid.shape), factor), grid=grid)
 
 
 def _interpolate(

@@ -82,7 +82,7 @@ def reading_region(spec: BundleSpec) -> Bundle:
         output = np.zeros((len(spec.outputs), *painted.shape), dtype=np.float32)
         output[RegionClass.BACKGROUND] = 1.0
         output[RegionClass.SACRAL_BODY] = 9.0 * (sacrum & (x < 0.15))
-        output[RegionClass.SACRAL_CORRIDOR] = 9.0 * (sacrum & (x >= 0.15))
+        output[RegionClass.SACRAL_CORRIDOR] = 9.0 * (sacrum & (x >= 0.15) & (x < 0.25))
         output[RegionClass.SACRAL_ALA] = 10.0 * (sacrum & (x >= 0.25))
         output[len(RegionClass) : -1] = -8.0
         output[len(RegionClass) + 1] = np.where(line, 8.0, -8.0)

@@ -36,7 +36,12 @@ SEEN_WHOLE = COMPLETE
 """Share of a sacral level in view from which it counts as seen: the classification's own."""
 
 _UNSTATED = "not certain enough to be called a fracture"
-_ADVICE = ("sacrum-partly-covered", "no-fluid-sensitive-series", "ct-sensitivity")
+_ADVICE = (
+    "outline-uncertain",
+    "sacrum-partly-covered",
+    "no-fluid-sensitive-series",
+    "ct-sensitivity",
+)
 """Codes of the warnings that tell what to do next."""
 
 
