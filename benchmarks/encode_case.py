@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from sifdetect.anatomy import AnatomyLabel, Modality, Plane, SacralLevel, Side
+from sifdetect.anatomy import AnatomyLabel, Modality, Side
+from sifdetect.dicom.example import examples
 from sifdetect.dicom.read import DicomSeries, DicomStudy
 from sifdetect.dicom.write import SeriesHeader, series_datasets
-from sifdetect.findings import (
-    Algorithm,
-    BakkerFinding,
-    Basis,
-    Coverage,
-    DenisFinding,
-    FfpFinding,
-    Fracture,
-    Morphology,
-    MorphologyFinding,
-    Presence,
-    SourceSeries,
-    StudyFindings,
-)
+from sifdetect.findings import Morphology, MorphologyFinding, StudyFindings
 from sifdetect.study import SeriesLabels
-from sifdetect.volume import Grid, LabelMap, Volume
+from sifdetect.volume import Floats, Grid, LabelMap, Volume
 
 SIDE = 512
 PIXEL_MM = 0.7
@@ -54,19 +44,15 @@ def made_case(slices: int, count: int) -> Case:
     datasets = series_datasets(volume, about)
     for dataset in datasets:
         del dataset.PixelData
-    source = SourceSeries(
-        series_instance_uid=about.series_instance_uid,
-        modality=Modality.CT,
-        weighting=None,
-        plane=Plane.AXIAL,
-        used=True,
-        reason="thin bone kernel",
-        description="CT pelvis",
-    )
+    example = examples()[0].analysis.findings
+    source = replace(example.sources[0], series_instance_uid=about.series_instance_uid)
     one = DicomSeries(source, volume, tuple(datasets), (1,) * slices)
     maps = (LabelMap(array, grid) for array in (anatomy, np.zeros_like(anatomy), marked))
     labels = SeriesLabels(source, *maps)
-    findings = _findings(about, source, [grid.index_to_mm(centre) for centre in centres])
+    findings = _with_fractures(
+        replace(example, study_instance_uid=about.study_instance_uid, sources=(source,)),
+        [grid.index_to_mm(centre) for centre in centres],
+    )
     return findings, (labels,), DicomStudy(about.study_instance_uid, (one,), (), ())
 
 
@@ -77,40 +63,17 @@ def _grid(slices: int) -> Grid:
     return Grid((slices, SIDE, SIDE), affine)
 
 
-def _findings(
-    about: SeriesHeader,
-    source: SourceSeries,
-    centres: list[np.ndarray[tuple[int], np.dtype[np.float64]]],
-) -> StudyFindings:
+def _with_fractures(findings: StudyFindings, centres: list[Floats]) -> StudyFindings:
+    """The findings with a copy of their one fracture at each place (3,) in LPS mm."""
+    (fracture,) = findings.fractures
     fractures = tuple(
-        Fracture(
+        replace(
+            fracture,
             id=f"SIF-{number}",
-            side=Side.RIGHT if centre[0] < 0 else Side.LEFT,
-            levels=(SacralLevel.S1, SacralLevel.S2),
-            basis=Basis.LINE,
-            volume_mm3=5800.0,
-            length_mm=44.0,
-            centroid_lps_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
-            foramen_distance_mm={SacralLevel.S1: 4.2, SacralLevel.S2: 3.1},
-            canal_distance_mm=11.0,
-            confidence=0.9,
+            side=Side.RIGHT if x < 0 else Side.LEFT,
+            centroid_lps_mm=(float(x), float(y), float(z)),
         )
-        for number, centre in enumerate(centres, start=1)
+        for number, (x, y, z) in enumerate(centres, start=1)
     )
-    return StudyFindings(
-        study_instance_uid=about.study_instance_uid,
-        presence=Presence.PRESENT,
-        probability=0.97,
-        denis=DenisFinding(zone=1, left=1, right=1, rule="alar only"),
-        morphology=MorphologyFinding(value=Morphology.BILATERAL, rule="two alae, no limb"),
-        bakker=BakkerFinding(),
-        ffp=FfpFinding(),
-        coverage=Coverage(sacrum=1.0, by_level=dict.fromkeys(SacralLevel, 1.0)),
-        algorithm=Algorithm(
-            name="sifdetect",
-            version="0.1.0",
-            bundles={"region_ct": "cd" * 32, "localizer_ct": "ab" * 32},
-        ),
-        fractures=fractures,
-        sources=(source,),
-    )
+    pattern = MorphologyFinding(value=Morphology.BILATERAL, rule="two alae, no limb")
+    return replace(findings, fractures=fractures, morphology=pattern)

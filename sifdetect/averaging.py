@@ -1,4 +1,4 @@
-"""Means of blocks of voxels: how a fine scan becomes a coarse one."""
+"""Arrays on other grids: means of blocks, how a fine scan becomes a coarse one; interpolation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 
 def block_means(
@@ -23,3 +24,33 @@ def block_means(
         for one in slices[1:]:
             values = values + one
     return np.asarray(values / np.float32(factor.prod()), dtype=np.float32)
+
+
+def interpolated(
+    values: NDArray[Any],
+    to_source: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    *,
+    order: int,
+    outside: float,
+) -> NDArray[Any]:
+    """The values at the places of another grid's voxels.
+
+    Args:
+        values: (i, j, k).
+        to_source: (4, 4), array index on the other grid to array index of ``values``.
+        shape: of the other grid.
+        order: 0 takes the nearest value, 1 interpolates trilinearly.
+        outside: what lies around ``values``.
+    """
+    result: NDArray[Any] = ndimage.affine_transform(
+        values,
+        to_source[:3, :3],
+        to_source[:3, 3],
+        shape,
+        order=order,
+        mode="grid-constant",
+        cval=outside,
+        prefilter=False,
+    )
+    return result

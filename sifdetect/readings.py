@@ -38,7 +38,11 @@ from sifdetect.volume import Floats, Segmentation
 TOGETHER_MM = 5.0
 """A line on CT belongs to an edema on MR that comes this near: as two dates of one finding."""
 
-_EDEMA = (Basis.EDEMA, Basis.LINE_AND_EDEMA)
+_EDEMA = {
+    Basis.EDEMA: "marrow edema",
+    Basis.LINE_AND_EDEMA: "marrow edema and a fracture line",
+}
+"""What MR shows of a fresh fracture, as a sentence on both modalities names it."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def _difference(ct: Reading, mr: Reading, side: Side, meet: bool | None) -> tupl
     on_ct, on_mr = ct.of(side), mr.of(side)
     if on_mr is not None and on_ct is None and on_mr.basis in _EDEMA:
         if ct.clear(side) and _covers(ct, on_mr):
-            return "ct-occult", "marrow edema on MR, no line on CT (CT-occult)"
+            return "ct-occult", f"{_EDEMA[on_mr.basis]} on MR, no line on CT (CT-occult)"
     elif on_ct is not None and on_mr is None and mr.measurements.fluid_sensitive:
         if mr.clear(side) and _covers(mr, on_ct):
             line = on_ct.basis is Basis.LINE

@@ -7,14 +7,15 @@ voxel centre to patient coordinates (LPS, millimetres; PS3.3 C.7.6.2.1.1).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from sifdetect.anatomy import Modality, MrWeighting, SacralLevel
-from sifdetect.averaging import block_means
+from sifdetect.averaging import block_means, interpolated
+from sifdetect.boxes import Box, marked_box
 
 Floats = NDArray[np.float64]
 FloatImage = NDArray[np.float32]
@@ -113,9 +114,7 @@ class Grid:
         affine = self.affine_lps_mm.copy()
         affine[:3, :3] = self.affine_lps_mm[:3, :3] * step
         affine[:3, 3] = self.index_to_mm((step - 1) / 2)
-        return Grid(
-            (int(shape[0]), int(shape[1]), int(shape[2])), affine, self.frame_of_reference_uid
-        )
+        return Grid(tuple(shape.tolist()), affine, self.frame_of_reference_uid)
 
     def same_place(self, other: Grid, *, tolerance_mm: float = 1e-3) -> bool:
         """True where both lattices have the same voxels within ``tolerance_mm``."""
@@ -142,8 +141,7 @@ class Volume:
     def __post_init__(self) -> None:
         if self.values.shape != self.grid.shape:
             raise ValueError(f"values {self.values.shape} do not fit the grid {self.grid.shape}")
-        values = np.asarray(self.values, dtype=np.float32)
-        object.__setattr__(self, "values", _read_only(values))
+        object.__setattr__(self, "values", _read_only(np.asarray(self.values, dtype=np.float32)))
 
     @property
     def outside(self) -> float:
@@ -174,6 +172,11 @@ class LabelMap:
             raise ValueError(f"values {self.values.shape} do not fit the grid {self.grid.shape}")
         object.__setattr__(self, "values", _read_only(np.asarray(self.values, dtype=np.uint8)))
 
+    @cached_property
+    def box(self) -> Box | None:
+        """The smallest box that holds every voxel that is not zero; None without any."""
+        return marked_box(self.values)
+
     def cropped(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> LabelMap:
         """The voxels [start, stop), in the same place in space."""
         (a, b, c), (i, j, k) = start, stop
@@ -181,8 +184,7 @@ class LabelMap:
 
     def resampled(self, grid: Grid) -> LabelMap:
         """The labels on another grid, nearest neighbour; zero outside."""
-        values = _interpolate(self.values, self.grid, grid, order=0, outside=0)
-        return LabelMap(values.astype(np.uint8), grid)
+        return LabelMap(_interpolate(self.values, self.grid, grid, order=0, outside=0), grid)
 
     def centroid_lps_mm(self, label: int) -> Floats | None:
         """(3,) mean position of the voxels that hold ``label``; None where there is none."""
@@ -230,7 +232,7 @@ class SacralFrame:
         affine = np.eye(4)
         affine[:3, :3] = self.axes.T * spacing_mm
         affine[:3, 3] = self.to_lps_mm(low + spacing_mm / 2)
-        return Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+        return Grid(tuple(size.tolist()), affine)
 
 
 @dataclass(frozen=True)
@@ -285,15 +287,5 @@ def _reduced(volume: Volume, target: Grid) -> Volume:
 def _interpolate(
     values: NDArray[Any], source: Grid, target: Grid, *, order: int, outside: float
 ) -> NDArray[Any]:
-    matrix = np.linalg.inv(source.affine_lps_mm) @ target.affine_lps_mm
-    result: NDArray[Any] = ndimage.affine_transform(
-        values,
-        matrix[:3, :3],
-        matrix[:3, 3],
-        target.shape,
-        order=order,
-        mode="grid-constant",
-        cval=outside,
-        prefilter=False,
-    )
-    return result
+    to_source = np.linalg.inv(source.affine_lps_mm) @ target.affine_lps_mm
+    return interpolated(values, to_source, target.shape, order=order, outside=outside)

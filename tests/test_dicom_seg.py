@@ -254,7 +254,7 @@ def test_a_finding_on_filled_slices_alone_moves_to_the_image_that_stands_in() ->
     datasets = list(case.study.series[0].datasets)
     datasets[5] = datasets[4]
     series = replace(case.study.series[0], datasets=tuple(datasets), filled=(5,))
-    assert np.flatnonzero(shown(labels, series).any(axis=(1, 2))).tolist() == [4]
+    assert np.flatnonzero(shown(labels, series).values.any(axis=(1, 2))).tolist() == [4]
     assert segmented(labels, series) == [1]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from sifdetect.anatomy import Modality, SacralLevel, Side
+from sifdetect.anatomy import Modality, MrWeighting, SacralLevel, Side
 from sifdetect.dicom.read import DicomStudy
 from sifdetect.dicom.text_report import encode_text_report
 from sifdetect.errors import MissingAttribute, NoSacrumInView
@@ -129,6 +129,26 @@ def test_edema_is_spoken_of_where_it_can_be_seen(modality: Modality, kind: str) 
         f"Also seen: {kind} (0.90 ml)."
         in _sections(encode_text_report(findings, case.study))["Findings"]
     )
+
+
+@pytest.mark.parametrize(
+    ("weighting", "signs"),
+    [
+        (None, "fracture line or sclerosis"),
+        (MrWeighting.STIR, "fracture line or marrow edema"),
+        (MrWeighting.T1, "fracture line"),
+    ],
+)
+def test_only_what_a_scan_can_show_is_said_to_be_absent(
+    weighting: MrWeighting | None, signs: str
+) -> None:
+    """CT shows no marrow edema, MR is not searched for sclerosis, T1 alone shows neither."""
+    case = without_finding(Presence.ABSENT)
+    modality = Modality.MR if weighting else Modality.CT
+    used = replace(case.findings.sources[0], modality=modality, weighting=weighting)
+    findings = replace(case.findings, sources=(used,))
+    told = _sections(encode_text_report(findings, case.study))["Findings"]
+    assert f"No {signs} like a fracture was found in view." in told
 
 
 def test_a_mass_is_told_once() -> None:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.testing import assert_allclose
+from numpy.typing import NDArray
 
 from sifdetect.anatomy import Side
+from sifdetect.dicom.lettering import Color
 from sifdetect.dicom.marks import places
-from sifdetect.dicom.page import AMBER
+from sifdetect.dicom.page import AMBER, GOOD
 from sifdetect.dicom.reformat import pictures
 from sifdetect.dicom.summary_page import render
 from sifdetect.findings import OtherFinding, Presence
@@ -37,7 +39,31 @@ def test_what_else_was_seen_is_ringed_in_planes_that_go_through_it() -> None:
     assert with_rings > _amber(case) + 300
 
 
+def test_an_uncertain_finding_is_not_headed_in_the_colour_of_all_is_well() -> None:
+    """Green stands over a page on which nothing was seen, amber where the reader must look."""
+    case = without_finding(Presence.ABSENT)
+    x, y, z = RIGHT_LPS_MM
+    unsure = OtherFinding(
+        kind=UNCERTAIN, side=Side.RIGHT, centroid_lps_mm=(x, y, z), volume_mm3=250.0
+    )
+    looked = replace(case, findings=replace(case.findings, other_findings=(unsure,)))
+    assert (_headed(case, GOOD), _headed(case, AMBER)) == (True, False)
+    assert (_headed(looked, GOOD), _headed(looked, AMBER)) == (False, True)
+
+
 def _amber(case: Case) -> int:
     """Pixels of the page in the colour of rings and advice."""
-    page = render(case.findings, case.labels[0], case.study.series[0])
-    return int((np.abs(page.astype(int) - np.array(AMBER)).max(axis=-1) < 40).sum())
+    return int(_in(AMBER, _page(case)).sum())
+
+
+def _headed(case: Case, color: Color) -> bool:
+    """True where the label over the answer is of that colour."""
+    return bool(_in(color, _page(case)[46:71, 24:140]).mean() > 0.3)
+
+
+def _page(case: Case) -> NDArray[np.uint8]:
+    return render(case.findings, case.labels[0], case.study.series[0])
+
+
+def _in(color: Color, page: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(page.astype(int) - np.array(color)).max(axis=-1) < 40)

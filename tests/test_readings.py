@@ -75,8 +75,18 @@ def test_edema_that_ct_does_not_show_is_called_ct_occult() -> None:
     """MR is reported; the ala is named."""
     joined = join(edema(), [(intact(Modality.CT), TOGETHER)])
     (occult,) = (one for one in joined.warnings if one.code == "ct-occult")
-    assert occult.text.startswith("left ala: marrow edema on MR, no line on CT")
+    assert occult.text == "left ala: marrow edema on MR, no line on CT (CT-occult)"
     assert joined.bakker.left is BakkerType.A1
+
+
+def test_a_line_that_only_mr_shows_is_said_to_be_seen_there() -> None:
+    """What CT does not show is not denied to MR."""
+    both = read(Phantom().edema(SIDE, 0.1, 2.5).line(SIDE, 0.2, 2.4), Modality.MR)
+    assert both.measurements.fractures[0].basis is Basis.LINE_AND_EDEMA
+    joined = join(both, [(intact(Modality.CT), TOGETHER)])
+    (occult,) = (one for one in joined.warnings if one.code == "ct-occult")
+    seen = "marrow edema and a fracture line on MR, no line on CT (CT-occult)"
+    assert occult.text == f"left ala: {seen}"
 
 
 def test_a_line_on_ct_without_edema_is_called_old() -> None:

@@ -20,7 +20,7 @@ from sifdetect.dicom.gsps import encode_gsps
 from sifdetect.dicom.outline import slice_images
 from sifdetect.dicom.pdf import encode_pdf
 from sifdetect.dicom.seg import encode_seg
-from sifdetect.findings import Presence
+from sifdetect.findings import Presence, Warning
 from tests.conftest import find_tool
 from tests.result_cases import PATIENT, Case, bilateral, without_finding
 from tests.validators import object_complaints, template_complaints
@@ -109,6 +109,17 @@ def test_the_pdf_has_one_or_two_pages_and_says_the_answer(
     answer = "right ala (S1-S2)" if present else "Indeterminate"
     assert answer in text
     assert "cdcdcdcd" in text
+
+
+def test_each_page_of_the_pdf_says_whose_it_is(tmp_path: Path) -> None:
+    """A second page that lies alone on a desk can be given back to its patient."""
+    case = bilateral(Modality.CT)
+    many = tuple(Warning(code=f"w{n}", text=f"something to know, number {n}") for n in range(40))
+    path = _pdf(replace(case, findings=replace(case.findings, warnings=many)), tmp_path)
+    assert "Pages:           2" in _told("pdfinfo", str(path))
+    second = _told("pdftotext", "-layout", "-f", "2", "-l", "2", str(path), "-")
+    for line in ("Müller, Änne", "P-17", "2024-05-06", "Research use only"):
+        assert line in second
 
 
 def test_names_in_the_pdf_keep_their_script(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from functools import partial
 
 import numpy as np
 from highdicom.sr import CodedConcept
-from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import SegmentationStorage
@@ -21,10 +20,11 @@ from sifdetect.dicom.collecting import without_collecting
 from sifdetect.dicom.frame_items import keep_as_written
 from sifdetect.dicom.outline import numbers_in
 from sifdetect.dicom.read import DicomSeries
-from sifdetect.dicom.segmentation import About, Kind, Marked, segmentation
+from sifdetect.dicom.segmentation import About, Kind, segmentation
 from sifdetect.dicom.uids import algorithm_parts, result_uid, source_parts
 from sifdetect.findings import Algorithm
 from sifdetect.study import SeriesLabels
+from sifdetect.volume import LabelMap
 
 SERIES_NUMBER = 9806
 
@@ -121,17 +121,16 @@ def encode_anatomy(algorithm: Algorithm, labels: SeriesLabels, series: DicomSeri
         title="anatomy",
         algorithm=algorithm,
     )
-    marked = Marked(_shown(labels, series), labels.anatomy.grid)
-    return keep_as_written(segmentation(marked, series, kinds, about))
+    return keep_as_written(segmentation(_shown(labels, series), series, kinds, about))
 
 
-def _shown(labels: SeriesLabels, series: DicomSeries) -> NDArray[np.uint8]:
+def _shown(labels: SeriesLabels, series: DicomSeries) -> LabelMap:
     """The labels, without slices that were never sent and have no image."""
     if not series.filled:
-        return labels.anatomy.values
+        return labels.anatomy
     values = np.array(labels.anatomy.values)
     values[list(series.filled)] = 0
-    return values
+    return LabelMap(values, labels.anatomy.grid)
 
 
 def _kind(label: AnatomyLabel, _: Dataset) -> Kind:

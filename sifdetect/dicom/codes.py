@@ -19,6 +19,7 @@ SCHEME = "99SIFDETECT"
 SCHEME_UID = "2.25.258830958154212129533809043980547163725"
 _ICD10CM = "I10C"
 _DESIGNATOR = 0x00080102
+_FRAMES = 0x52009230  # Per-Frame Functional Groups Sequence
 _ICD10CM_UID = "2.16.840.1.113883.6.90"
 
 # Anatomy
@@ -230,9 +231,13 @@ def declare_schemes(dataset: Dataset) -> None:
 
 
 def _schemes(dataset: Dataset) -> Iterator[str]:
-    for element in dataset.iterall():
+    """Of all codes but those of frames, of which there are hundreds, with DICOM's own codes."""
+    for element in dataset:
         if element.tag == _DESIGNATOR:
             yield str(element.value)
+        elif element.VR == "SQ" and element.tag != _FRAMES:
+            for item in element.value:
+                yield from _schemes(item)
 
 
 def _described(scheme: str) -> Dataset:

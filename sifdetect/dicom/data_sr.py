@@ -54,17 +54,9 @@ def encode_data_sr(
     by_uid = {series.source.series_instance_uid: series for series in study.series}
     pairs = [(one, by_uid[one.source.series_instance_uid]) for one in labels]
     cited = [seg_reference(findings, series) for one, series in pairs if segmented(one, series)]
-    report = MeasurementReport(
-        observation_context=observation_context(findings.algorithm),
-        procedure_reported=procedure_reported(header),
-        imaging_measurements=groups,
-        language_of_content_item_and_descendants=language(),
-    )
-    _spell(report[0])
-    report[0].ContentSequence.append(study_evaluations(findings, header))
     result = Comprehensive3DSR(
         evidence=[nameless(header), *cited],
-        content=report,
+        content=_content(findings, groups, header),
         series_instance_uid=result_uid("data sr series", *parts),
         series_number=SERIES_NUMBER,
         sop_instance_uid=result_uid("data sr", *parts),
@@ -75,6 +67,23 @@ def encode_data_sr(
     result.SeriesDescription = "SIF-like findings, data (research)"
     finish(result, header, algorithm=findings.algorithm, moment=moment_of(datasets))
     return carry(result, findings)
+
+
+def _content(
+    findings: StudyFindings,
+    groups: list[VolumetricROIMeasurementsAndQualitativeEvaluations],
+    header: Dataset,
+) -> MeasurementReport:
+    """The tree: observer, procedure, one group a finding, the study as a whole."""
+    report = MeasurementReport(
+        observation_context=observation_context(findings.algorithm),
+        procedure_reported=procedure_reported(header),
+        imaging_measurements=groups,
+        language_of_content_item_and_descendants=language(),
+    )
+    _spell(report[0])
+    report[0].ContentSequence.append(study_evaluations(findings, header))
+    return report
 
 
 def _spell(node: Dataset) -> None:

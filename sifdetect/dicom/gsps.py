@@ -24,21 +24,19 @@ from sifdetect.dicom.collecting import without_collecting
 from sifdetect.dicom.outline import (
     SliceImage,
     largest_slice,
-    marked_box,
     numbers_in,
-    outline,
+    outline_of,
     shown,
     slice_images,
 )
 from sifdetect.dicom.provenance import (
-    MANUFACTURER,
     STATEMENT,
     described,
+    equipment,
     finish,
     header_of,
     moment_of,
     nameless,
-    serial_number,
 )
 from sifdetect.dicom.read import DicomSeries
 from sifdetect.dicom.rescale import modality_lut
@@ -67,11 +65,8 @@ def encode_gsps(findings: StudyFindings, labels: SeriesLabels, series: DicomSeri
     lines = _lines(labels, series)
     if not lines:
         raise ValueError("a presentation state needs a finding with voxels on its series")
-    images = slice_images(series)
-    annotations = [
-        _annotation(images[index], numbered, findings) for index, numbered in sorted(lines.items())
-    ]
-    cited = {str(images[i].dataset.SOPInstanceUID): images[i].dataset for i in sorted(lines)}
+    images = {index: slice_images(series)[index] for index in sorted(lines)}
+    cited = {str(one.dataset.SOPInstanceUID): one.dataset for one in images.values()}
     headers = [header_of(dataset) for dataset in cited.values()]
     parts = (*findings_parts(findings), *source_parts(series.datasets))
     result = GrayscaleSoftcopyPresentationState(
@@ -80,16 +75,13 @@ def encode_gsps(findings: StudyFindings, labels: SeriesLabels, series: DicomSeri
         series_number=SERIES_NUMBER,
         sop_instance_uid=result_uid("gsps", *parts),
         instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=findings.algorithm.name,
-        software_versions=findings.algorithm.version,
-        device_serial_number=serial_number(findings.algorithm),
+        **equipment(findings.algorithm),
         content_label="SIF_LIKE",
         content_description=STATEMENT[:64],
         graphic_layers=[_LAYER],
-        graphic_annotations=annotations,
+        graphic_annotations=[_annotation(images[i], lines[i], findings) for i in images],
         concept_name=None,
-        modality_lut_transformation=modality_lut([images[i] for i in sorted(lines)]),
+        modality_lut_transformation=modality_lut(list(images.values())),
     )
     result.SeriesDescription = described("outlines", headers[0])
     result.BodyPartExamined = "SSPINE"
@@ -102,17 +94,16 @@ def encode_gsps(findings: StudyFindings, labels: SeriesLabels, series: DicomSeri
 
 def _lines(labels: SeriesLabels, series: DicomSeries) -> dict[int, list[tuple[int, Floats, bool]]]:
     """By slice: number, closed line (n, 2) column, row, and whether it is the finding's largest."""
-    values = shown(labels, series)
-    box = marked_box(values)
+    marks = shown(labels, series)
     found: dict[int, list[tuple[int, Floats, bool]]] = {}
-    if box is None:
+    if marks.box is None:
         return found
-    for number in numbers_in(values):
-        mask = values[box] == number
+    for number in numbers_in(marks):
+        mask = marks.values[marks.box] == number
         largest = largest_slice(mask)
         for place in np.flatnonzero(mask.any(axis=(1, 2))):
-            index = box[0].start + int(place)
-            line = outline(values[index] == number)
+            index = marks.box[0].start + int(place)
+            line = outline_of(number, marks, index)
             found.setdefault(index, []).append((number, line, int(place) == largest))
     return found
 

@@ -12,7 +12,7 @@ from skimage.measure import find_contours
 from sifdetect.dicom.frames import ENHANCED
 from sifdetect.dicom.read import DicomSeries
 from sifdetect.study import SeriesLabels
-from sifdetect.volume import Floats
+from sifdetect.volume import Floats, LabelMap
 
 Mask = NDArray[np.bool_]
 
@@ -41,15 +41,15 @@ def slice_images(series: DicomSeries) -> tuple[SliceImage, ...]:
     return tuple(SliceImage(dataset, None) for dataset in series.datasets)
 
 
-def shown(labels: SeriesLabels, series: DicomSeries) -> NDArray[np.uint8]:
+def shown(labels: SeriesLabels, series: DicomSeries) -> LabelMap:
     """Numbers of the findings (slices, rows, columns) where there is an image to show them on.
 
-    Read-only where every slice has its image, as the labels themselves are. A slice that was never
+    The labels themselves where every slice has its image. A slice that was never
     sent and was filled from its neighbours has none; a finding that lies
     on such slices alone is shown on the image that stands in for the first of them.
     """
     if not series.filled:
-        return labels.findings.values
+        return labels.findings
     values = np.array(labels.findings.values)
     values[list(series.filled)] = 0
     images = slice_images(series)
@@ -64,32 +64,14 @@ def shown(labels: SeriesLabels, series: DicomSeries) -> NDArray[np.uint8]:
                 if key == keys[index] and place not in series.filled
             )
             values[stand_in] = np.where(lost > 0, lost, values[stand_in])
-    return values
+    return LabelMap(values, labels.findings.grid)
 
 
-def marked_box(values: NDArray[np.uint8]) -> tuple[slice, slice, slice] | None:
-    """The smallest box that holds every voxel (three axes) that is not zero; None without any.
-
-    Labels fill a small part of a scan; what looks at them in their box alone is ten times as fast.
-    """
-    slices = np.flatnonzero(values.reshape(len(values), -1).max(axis=1))
-    if not len(slices):
-        return None
-    flat = values[slices[0] : slices[-1] + 1].max(axis=0)
-    rows, columns = np.flatnonzero(flat.max(axis=1)), np.flatnonzero(flat.max(axis=0))
-    return (_span(slices), _span(rows), _span(columns))
-
-
-def _span(indices: NDArray[np.intp]) -> slice:
-    return slice(int(indices[0]), int(indices[-1]) + 1)
-
-
-def numbers_in(values: NDArray[np.uint8]) -> list[int]:
-    """The values (three axes) that are not zero, each once, ascending."""
-    box = marked_box(values)
-    if box is None:
+def numbers_in(labels: LabelMap) -> list[int]:
+    """The values that are not zero, each once, ascending."""
+    if labels.box is None:
         return []
-    return [int(n) for n in np.flatnonzero(np.bincount(values[box].ravel())) if n > 0]
+    return [int(n) for n in np.flatnonzero(np.bincount(labels.values[labels.box].ravel())) if n > 0]
 
 
 def largest_slice(mask: Mask) -> int:
@@ -120,6 +102,19 @@ def outline(mask: Mask) -> Floats:
     line = np.stack([np.interp(at, along, corners[:, axis]) for axis in (0, 1)], axis=1)
     line[-1] = line[0]
     return line
+
+
+def outline_of(number: int, labels: LabelMap, index: int) -> Floats:
+    """The ``outline`` of a finding on slice ``index``, sought where there are findings at all.
+
+    Raises:
+        ValueError: the finding is not on the slice.
+    """
+    if labels.box is None:
+        raise ValueError("labels without a finding have no outline")
+    _, rows, columns = labels.box
+    line = outline(labels.values[index, rows, columns] == number)
+    return np.asarray(line + np.array([columns.start, rows.start]))
 
 
 def _area(border: NDArray[np.float64]) -> float:

@@ -50,20 +50,26 @@ def encode_pdf(
     datasets = [dataset for series in study.series for dataset in series.datasets]
     header, moment = header_of(datasets[0]), moment_of(datasets)
     parts = (*findings_parts(findings), *source_parts(datasets))
-    document = render_pdf(findings, header, moment, _pictured(labels, study))
-    result = Dataset()
+    result = _encapsulated(render_pdf(findings, header, moment, _pictured(labels, study)))
     for keyword in _COPIED:
         if keyword in header:
             result[keyword] = header[keyword]
-    result.SOPClassUID = EncapsulatedPDFStorage
     result.SOPInstanceUID = result_uid("pdf", *parts)
     result.SeriesInstanceUID = result_uid("pdf series", *parts)
+    result.AcquisitionDateTime = f"{moment.date}{moment.time}"
+    finish(result, header, algorithm=findings.algorithm, moment=moment)
+    return carry(result, findings)
+
+
+def _encapsulated(document: bytes) -> Dataset:
+    """The document, and what is said of it whoever's it is."""
+    result = Dataset()
+    result.SOPClassUID = EncapsulatedPDFStorage
     result.SeriesNumber = SERIES_NUMBER
     result.SeriesDescription = "SIF report, PDF (research)"
     result.InstanceNumber = 1
     result.Modality = "DOC"
     result.ConversionType = "WSD"
-    result.AcquisitionDateTime = f"{moment.date}{moment.time}"
     result.BurnedInAnnotation = "YES"
     result.DocumentTitle = "Search for sacral insufficiency fracture"
     result.ConceptNameCodeSequence = [
@@ -79,8 +85,7 @@ def encode_pdf(
     result.EncapsulatedDocument = document + b"\0" * (len(document) % 2)
     result.file_meta = FileMetaDataset()
     result.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    finish(result, header, algorithm=findings.algorithm, moment=moment)
-    return carry(result, findings)
+    return result
 
 
 def _pictured(

@@ -52,7 +52,7 @@ def render_pdf(
         moment: of the result; the PDF is the same whenever it is made.
         pair: the series that the pictures show; None for a page without pictures.
     """
-    pdf = _document(moment)
+    pdf = _document(moment, "  ·  ".join(value for _, value in _identity(header) if value))
     _head(pdf, header)
     _answer(pdf, findings)
     if pair is not None:
@@ -63,6 +63,15 @@ def render_pdf(
 
 
 class _Document(FPDF):
+    whose = ""
+
+    def header(self) -> None:
+        """Patient and study on every page but the first, which names them in full: pages part."""
+        if self.page_no() > 1:
+            _style(self, 8, color=_GRAY)
+            _line(self, self.whose, 4.5)
+            self.ln(2)
+
     def footer(self) -> None:
         """The limits of use, on every page."""
         self.set_y(-14)
@@ -72,8 +81,9 @@ class _Document(FPDF):
         self.cell(20, 4, f"{self.page_no()}", align="R")
 
 
-def _document(moment: Moment) -> FPDF:
+def _document(moment: Moment, whose: str) -> FPDF:
     pdf = _Document(format="A4")
+    pdf.whose = whose
     pdf.set_margin(_MARGIN_MM)
     pdf.set_auto_page_break(True, margin=18)
     pdf.add_font("sans", "", str(Weight.REGULAR.value))
@@ -198,15 +208,17 @@ def _table(pdf: FPDF, findings: StudyFindings) -> None:
 
 def _reasons(pdf: FPDF, findings: StudyFindings) -> None:
     algorithm = findings.algorithm
-    models = [f"{name}: SHA-256 {sha}" for name, sha in sorted(algorithm.bundles.items())]
+    models = [f"{name} {sha[:12]}" for name, sha in sorted(algorithm.bundles.items())]
+    by = "  ·  ".join([f"{algorithm.name} {algorithm.version}", *models])
+    known_by = ["(the first digits of the SHA-256 of each model's weights)"] if models else []
     blocks = (
         ("Since the earlier study", progress(findings.comparison)),
         ("Why", [reasons.reason(*row) for row in reasons.classes(findings)]),
         ("In view", sentences.coverage(findings)),
-        ("Also", sentences.notes(findings)),
+        ("What to know", sentences.notes(findings)),
         ("Access", list(access_said(findings))),
         ("Series", [sentences.series_line(source) for source in findings.sources]),
-        ("By", [f"{algorithm.name} {algorithm.version}", *models]),
+        ("By", [" ".join([by, *known_by])]),
     )
     for title, texts in blocks:
         if texts:

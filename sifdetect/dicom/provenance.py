@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 from highdicom import ContributingEquipment
 from pydicom import Dataset
@@ -180,6 +181,16 @@ def described(what: str, header: Dataset) -> str:
 def serial_number(algorithm: Algorithm) -> str:
     """Device Serial Number (0018,1000): changes with the version and with any bundle's weights."""
     return result_uid("serial", *algorithm_parts(algorithm)).removeprefix("2.25.")[:16]
+
+
+def equipment(algorithm: Algorithm) -> dict[str, Any]:
+    """The Enhanced General Equipment module (PS3.3 C.7.5.2), as the library's classes take it."""
+    return {
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": algorithm.name,
+        "software_versions": algorithm.version,
+        "device_serial_number": serial_number(algorithm),
+    }
 
 
 def device_uid(algorithm: Algorithm) -> str:

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import SACRUM_LABELS, AnatomyLabel, Modality
+from sifdetect.boxes import Box, marked_box
 from sifdetect.dicom.marks import NOWHERE, beside, ringed
-from sifdetect.dicom.outline import marked_box, numbers_in
+from sifdetect.dicom.outline import numbers_in
 from sifdetect.study import SeriesLabels
 from sifdetect.volume import FloatImage, Floats, Grid, LabelMap, Volume
 
 Point = tuple[float, float]
-Box = tuple[slice, slice, slice]
 
 CT_WINDOW_HU = (-200.0, 750.0)
 """A bone window that still shows soft tissue; a fracture line in porotic bone drowns in 40/400."""
@@ -28,6 +28,7 @@ _SMALLEST_MM, _LARGEST_MM = 120.0, 220.0
 _STEEPEST_DEG = 60.0
 _FEWEST_PIXELS = 12
 _MOST_POINTS = 50_000
+_SACRUM = [int(label) for label in SACRUM_LABELS]
 _LEFT = np.array([1.0, 0.0, 0.0])
 _POSTERIOR = np.array([0.0, 1.0, 0.0])
 _DOWN = np.array([0.0, 0.0, -1.0])
@@ -83,11 +84,11 @@ def pictures(
     follows the tilt of the sacrum where enough of it was seen to know it.
     """
     labels = _boxed(labels)
-    bone = _points(labels.anatomy, [int(label) for label in SACRUM_LABELS])
+    bone = _points(labels.anatomy, _SACRUM)
     found = _points(labels.findings, None)
     center = bone.mean(axis=0) if len(bone) else volume.grid.center_lps_mm
     pixel_mm = _pixel_mm(bone, size)
-    target = next(points for points in (found, marks[:1], bone) if len(points) or points is bone)
+    target = next((points for points in (found, marks[:1]) if len(points)), bone)
     axial, coronal, sagittal = planes = _planes(labels)
     grids = [_grid(one, _through(one, target, center), pixel_mm, size) for one in (axial, coronal)]
     seen = {number for grid in grids for number in _shown_on(labels.findings, grid)}
@@ -97,8 +98,8 @@ def pictures(
     grids.append(_grid(sagittal, _through(sagittal, points, center), pixel_mm, size))
     cuts = [volume.resampled(grid).values[0] for grid in grids]
     low, high = _window(volume, cuts)
-    bone_part = _part(labels.anatomy, [int(label) for label in SACRUM_LABELS])
-    parts = {n: _part(labels.findings, [n]) for n in numbers_in(labels.findings.values)}
+    bone_part = _part(labels.anatomy, _SACRUM)
+    parts = {n: _part(labels.findings, [n]) for n in numbers_in(labels.findings)}
     return tuple(
         Picture(
             title=plane.title,
@@ -117,8 +118,7 @@ def pictures(
 
 def _boxed(labels: SeriesLabels) -> SeriesLabels:
     """The labels in the box that holds them all: a scan is twenty times as large."""
-    boxes = [marked_box(one.values) for one in (labels.anatomy, labels.findings)]
-    held = [box for box in boxes if box is not None]
+    held = [one.box for one in (labels.anatomy, labels.findings) if one.box is not None]
     if not held:
         return labels
     first, second, third = (

@@ -16,7 +16,7 @@ from sifdetect.dicom.frame_items import keep_as_written
 from sifdetect.dicom.outline import numbers_in, shown
 from sifdetect.dicom.provenance import written
 from sifdetect.dicom.read import DicomSeries
-from sifdetect.dicom.segmentation import About, Kind, Marked, segmentation
+from sifdetect.dicom.segmentation import About, Kind, segmentation
 from sifdetect.dicom.uids import findings_parts, result_uid, source_parts
 from sifdetect.findings import Fracture, StudyFindings
 from sifdetect.study import SeriesLabels
@@ -82,7 +82,7 @@ def encode_seg(findings: StudyFindings, labels: SeriesLabels, series: DicomSerie
         algorithm=findings.algorithm,
     )
     kinds = {number: partial(_kind, number, findings) for number in numbers}
-    result = segmentation(Marked(shown(labels, series), labels.findings.grid), series, kinds, about)
+    result = segmentation(shown(labels, series), series, kinds, about)
     return keep_as_written(carry(result, findings))
 
 

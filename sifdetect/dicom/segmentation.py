@@ -32,21 +32,20 @@ from pydicom.sr.coding import Code
 
 from sifdetect.dicom import codes
 from sifdetect.dicom.frames import ENHANCED
-from sifdetect.dicom.outline import marked_box
 from sifdetect.dicom.provenance import (
     MANUFACTURER,
     STATEMENT,
     described,
+    equipment,
     finish,
     header_of,
     moment_of,
     nameless,
-    serial_number,
 )
 from sifdetect.dicom.read import DicomSeries
 from sifdetect.dicom.uids import result_uid
 from sifdetect.findings import Algorithm
-from sifdetect.volume import Grid
+from sifdetect.volume import LabelMap
 
 _ALL = 255
 """Maximum Fractional Value (0062,000E): a voxel that is marked, in a FRACTIONAL segmentation."""
@@ -84,17 +83,6 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Marked:
-    """What is marked on a series: values (slices, rows, columns), 0 for nothing, on its grid.
-
-    Slices without an image of their own hold nothing.
-    """
-
-    values: NDArray[np.uint8]
-    grid: Grid
-
-
-@dataclass(frozen=True)
 class About:
     """Whose segmentation it is, and what it is called.
 
@@ -111,7 +99,7 @@ class About:
 
 
 def segmentation(
-    marked: Marked,
+    marked: LabelMap,
     series: DicomSeries,
     kinds: Mapping[int, Callable[[Dataset], Kind]],
     about: About,
@@ -119,6 +107,7 @@ def segmentation(
     """One segment for each value of ``kinds``, in their order, numbered from 1.
 
     Args:
+        marked: 0 for nothing; slices without an image of their own hold nothing.
         series: the source; axis 0 of its volume is the slice.
         kinds: what each value marks, given the header of the source, whose character set it keeps.
 
@@ -127,7 +116,7 @@ def segmentation(
     """
     if not marked.grid.same_place(series.volume.grid, tolerance_mm=1e-2):
         raise ValueError("the labels do not lie on the grid of the series they belong to")
-    sources, pixels = _frames(marked.values, series, list(kinds))
+    sources, pixels = _frames(marked, series, list(kinds))
     header = sources[0]
     result = Segmentation(
         source_images=[nameless(header), *sources[1:]],
@@ -139,7 +128,7 @@ def segmentation(
         pixel_measures=_pixel_measures(series),
         **_kind_of_values(pixels[0].size),
         **_identifiers(about),
-        **_equipment(about.algorithm),
+        **equipment(about.algorithm),
         content_label=about.content_label,
         content_description=STATEMENT[:64],
         specific_character_set=None,
@@ -196,15 +185,6 @@ def _identifiers(about: About) -> dict[str, Any]:
     }
 
 
-def _equipment(algorithm: Algorithm) -> dict[str, Any]:
-    return {
-        "manufacturer": MANUFACTURER,
-        "manufacturer_model_name": algorithm.name,
-        "software_versions": algorithm.version,
-        "device_serial_number": serial_number(algorithm),
-    }
-
-
 def _name_dimensions(result: Dataset) -> None:
     """The library draws the Dimension Organization UID at random: the one thing that would vary."""
     uid = result_uid("dimensions", result.SOPInstanceUID)
@@ -213,7 +193,7 @@ def _name_dimensions(result: Dataset) -> None:
 
 
 def _frames(
-    values: NDArray[np.uint8], series: DicomSeries, numbers: list[int]
+    marked: LabelMap, series: DicomSeries, numbers: list[int]
 ) -> tuple[list[Dataset], NDArray[np.uint8]]:
     """Source headers, and (frames, rows, columns) in the order of the source's frames.
 
@@ -222,13 +202,13 @@ def _frames(
     """
     if series.datasets[0].SOPClassUID in ENHANCED:
         sources = [series.datasets[0]]
-        frames = np.zeros((int(sources[0].NumberOfFrames), *values.shape[1:]), np.uint8)
-        for number, plane in zip(series.frame_numbers, values, strict=True):
+        frames = np.zeros((int(sources[0].NumberOfFrames), *marked.grid.shape[1:]), np.uint8)
+        for number, plane in zip(series.frame_numbers, marked.values, strict=True):
             frames[number - 1] |= plane  # a filled slice names its neighbour's frame: it adds 0
     else:
-        marked = (marked_box(values) or (slice(0),))[0]
-        kept = [index for index in range(marked.start, marked.stop) if index not in series.filled]
-        frames = values[kept]
+        held = (marked.box or (slice(0),))[0]
+        kept = [index for index in range(held.start, held.stop) if index not in series.filled]
+        frames = marked.values[kept]
         sources = [series.datasets[index] for index in kept]
     first = _completed(header_of(sources[0]), series)
     headers = [first, *(_placed(source, first) for source in sources[1:])]

@@ -96,6 +96,19 @@ def _named(kind: str, findings: StudyFindings) -> str:
     return f"{kind} finding" if kind.endswith("-like") else kind
 
 
+def none_found(findings: StudyFindings) -> str:
+    """That nothing was found, of what the series could show: CT no edema, MR no sclerosis."""
+    used = [source for source in findings.sources if source.used]
+    signs = ["fracture line"]
+    if any(one.weighting and one.weighting.fluid_sensitive for one in used):
+        signs.append("marrow edema")
+    if any(one.modality is Modality.CT for one in used):
+        signs.append("sclerosis")
+    *others, last = signs
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return f"No {listed} like a fracture was found in view."
+
+
 def _only_ct(findings: StudyFindings) -> bool:
     used = [source for source in findings.sources if source.used]
     return bool(used) and all(source.modality is Modality.CT for source in used)

@@ -29,8 +29,8 @@ from sifdetect.dicom.observer import language, observation_context, procedure_re
 from sifdetect.dicom.outline import (
     SliceImage,
     largest_slice,
-    marked_box,
-    outline,
+    numbers_in,
+    outline_of,
     ring,
     shown,
     slice_images,
@@ -83,10 +83,7 @@ def encode_sr(
     if not findings.fractures:
         raise ValueError("a measurement report needs a finding; without one write a text report")
     pairs = [(item, _series_of(item, study)) for item in labels]
-    regions = [
-        _region(number, pairs) or _particle(number, findings, study)
-        for number in range(1, len(findings.fractures) + 1)
-    ]
+    regions = _regions(findings, pairs, study)
     if segmentations is None:
         segmentations = [seg_reference(findings, s) for item, s in pairs if segmented(item, s)]
     header = header_of(regions[0].image.dataset)
@@ -129,17 +126,24 @@ def _series_of(labels: SeriesLabels, study: DicomStudy) -> DicomSeries:
     raise ValueError(f"series {labels.source.series_instance_uid} is not one of the study")
 
 
+def _regions(
+    findings: StudyFindings, pairs: list[tuple[SeriesLabels, DicomSeries]], study: DicomStudy
+) -> list[Region]:
+    """Where each finding is drawn, in their order."""
+    return [
+        _region(number, pairs) or _particle(number, findings, study)
+        for number in range(1, len(findings.fractures) + 1)
+    ]
+
+
 def _region(number: int, pairs: list[tuple[SeriesLabels, DicomSeries]]) -> Region | None:
     """The finding's outline on the first series that shows it."""
     for labels, series in pairs:
-        values = shown(labels, series)
-        box = marked_box(values)
-        if box is None:
-            continue
-        mask = values[box] == number
-        if mask.any():
-            index = box[0].start + largest_slice(mask)
-            return Region(series, index, outline(values[index] == number))
+        marks = shown(labels, series)
+        if number in numbers_in(marks) and marks.box:
+            mask = marks.values[marks.box] == number
+            index = marks.box[0].start + largest_slice(mask)
+            return Region(series, index, outline_of(number, marks, index))
     return None
 
 

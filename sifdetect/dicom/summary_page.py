@@ -27,24 +27,26 @@ SIZE = (1024, 972)
 
 _BOLD = Weight.SEMIBOLD
 _EDGE = 24
+_BESIDE = 352
 _INSIDE = SIZE[0] - 2 * _EDGE
 _GAP = 8
 _PICTURE = (_INSIDE - 2 * _GAP) // 3
 _TALLEST = 272
 _FOOT = SIZE[1] - 28
-_NOTES = 158
+_NOTES, _MOST_NOTES = 158, 240
+_LINE = 19
 _ROW = 26
 _ROWS = 6
 _COLUMNS = (  # title, place within the table, "l" or "r" of that place
     ("Finding", 34, "l"),
     ("Levels", 264, "l"),
     ("Seen as", 330, "l"),
-    ("Volume, ml", 514, "r"),
-    ("Length, mm", 600, "r"),
-    ("Foramen, mm", 702, "r"),
-    ("Canal, mm", 780, "r"),
-    ("Step, mm", 846, "r"),
-    ("Angle, °", 908, "r"),
+    ("Volume, ml", 506, "r"),
+    ("Length, mm", 590, "r"),
+    ("Foramen, mm", 692, "r"),
+    ("Canal, mm", 770, "r"),
+    ("Step, mm", 836, "r"),
+    ("Angle, °", 896, "r"),
     ("Certainty", 968, "r"),
 )
 _TONES = {
@@ -78,7 +80,7 @@ def _head(page: Page, findings: StudyFindings) -> int:
     )
     word, tone = _TONES[findings.presence]
     if findings.presence is Presence.ABSENT and "stated" in sentences.headline(findings):
-        word = "None stated"
+        word, tone = "None stated", AMBER  # green would tell the hasty not to look
     page.pill((_EDGE, 58), word, tone, filled=True)
     box = (_EDGE, 74, SIZE[0] - _EDGE, 74 + 2 * 29)
     size = 18 if contralateral(findings.comparison) else 21
@@ -114,8 +116,7 @@ def _pictures(
     rows = min(len(findings.fractures), _ROWS)
     table = 24 + _ROW * rows + 20 * (len(findings.fractures) > _ROWS) if rows else 0
     labels, series = pair
-    since = progress(findings.comparison)
-    notes = _NOTES + 18 * len(since) + 29 * bool(since)
+    notes = max(_NOTES, min(_MOST_NOTES, _tall(findings)))
     height = min(_TALLEST, (_FOOT - top - 24 - table - notes - _GAP) // 2)
     marks = places(findings)
     drawn = pictures(labels, series.volume, size=(_PICTURE, height), marks=marks)
@@ -188,27 +189,41 @@ def _coverage(page: Page, findings: StudyFindings, top: int) -> None:
 
 def _notes(page: Page, findings: StudyFindings, top: int) -> None:
     """What else the reader must know, and which series the answer rests on."""
-    left, right, bottom = 352, SIZE[0] - _EDGE, _FOOT - 2
+    bottom, y = _FOOT - 2, top
+    for title, texts in _blocks(findings):
+        if texts and y + 42 <= bottom:
+            page.text((_BESIDE, y), title, size=15, weight=_BOLD)
+            y += 24
+            for text, color in texts:
+                if y + 18 <= bottom:
+                    box = (_BESIDE, y, SIZE[0] - _EDGE, min(y + 3 * _LINE, bottom))
+                    y = page.paragraph(box, text, size=14, color=color)
+            y += 5
+
+
+def _tall(findings: StudyFindings) -> int:
+    """Pixels that ``_notes`` would fill."""
+    room = SIZE[0] - _EDGE - _BESIDE
+    return 10 + sum(
+        29 + _LINE * sum(len(wrapped(text, room, size=14, most=3)) for text, _ in texts)
+        for _, texts in _blocks(findings)
+        if texts
+    )
+
+
+def _blocks(findings: StudyFindings) -> Sequence[tuple[str, list[tuple[str, Color]]]]:
+    """Headings, and the paragraphs under each with their colours."""
     lines: list[tuple[str, Color]] = [(t, AMBER) for t in sentences.recommendations(findings)]
     lines += [(t, AMBER if "mass" in t else TEXT) for t in sentences.notes(findings)]
     unseen = reasons.unseen(findings)
     if unseen:
         lines.append((f"Not assessed: {'; '.join(unseen)}.", TEXT))
     since = [(text, AMBER if is_worse(text) else TEXT) for text in progress(findings.comparison)]
-    y = top
-    for title, texts in (
+    return (
         ("Since the earlier study", since),
         ("What to know", lines),
         ("Series", [(_series(findings.sources), MUTED)] if findings.sources else []),
-    ):
-        if texts and y + 42 <= bottom:
-            page.text((left, y), title, size=15, weight=_BOLD)
-            y += 24
-            for text, color in texts:
-                if y + 18 <= bottom:
-                    box = (left, y, right, min(y + 57, bottom))
-                    y = page.paragraph(box, text, size=14, color=color)
-            y += 5
+    )
 
 
 def _series(sources: Sequence[SourceSeries]) -> str:

@@ -65,14 +65,7 @@ def encode_text_report(
     """
     if findings is None and failure is None:
         raise ValueError("a text report needs findings or the reason why there are none")
-    datasets = [dataset for series in study.series for dataset in series.datasets]
-    if not datasets and study.header is not None and _standard(study.header):
-        datasets = [study.header]
-    if not datasets:
-        raise MissingAttribute(
-            f"study {study.study_instance_uid} has no readable image to take the patient from",
-            hint="Send the study again with at least one image series",
-        )
+    datasets = _readable(study)
     header = header_of(datasets[0])
     algorithm = findings.algorithm if findings else Algorithm(name="sifdetect", version=__version__)
     sections = list(_sections(findings, study, failure=failure, algorithm=algorithm))
@@ -93,6 +86,19 @@ def encode_text_report(
     result.SeriesDescription = "SIF report, text (research)"
     finish(result, header, algorithm=algorithm, moment=moment_of(datasets))
     return carry(result, findings) if findings else result
+
+
+def _readable(study: DicomStudy) -> list[Dataset]:
+    """The images that say whose report it is; one that could not be read as an image will do."""
+    datasets = [dataset for series in study.series for dataset in series.datasets]
+    if not datasets and study.header is not None and _standard(study.header):
+        datasets = [study.header]
+    if not datasets:
+        raise MissingAttribute(
+            f"study {study.study_instance_uid} has no readable image to take the patient from",
+            hint="Send the study again with at least one image series",
+        )
+    return datasets
 
 
 def _standard(header: Dataset) -> bool:
@@ -130,7 +136,7 @@ def _found(findings: StudyFindings) -> Iterator[str]:
     if any(one.kind == UNCERTAIN for one in findings.other_findings):
         yield "Nothing was certain enough to be called a fracture; what was seen is listed below."
     elif not findings.fractures:
-        yield "No fracture line, marrow edema or sclerosis like a fracture was found in view."
+        yield sentences.none_found(findings)
     for row in reasons.classes(findings):
         yield reasons.reason(*row)
     unseen = reasons.unseen(findings)
