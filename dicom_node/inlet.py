@@ -62,12 +62,23 @@ class Inlet:
         return True
 
     def _make_room(self, wanted: int) -> None:
+        """Room for more of a PDU: at most twice what has come, whatever length it declares."""
         if self._start == self._end:
             self._start = self._end = 0
         if self._start + wanted <= len(self._room):
             return
-        held = bytes(self._room[self._start : self._end])
         if wanted > len(self._room):
-            self._room = memoryview(bytearray(2 * wanted))
+            if self._end < len(self._room):
+                return
+            self._grow()
+        self._move_to_start()
+
+    def _grow(self) -> None:
+        larger = memoryview(bytearray(2 * len(self._room)))
+        larger[: len(self._room)] = self._room
+        self._room = larger
+
+    def _move_to_start(self) -> None:
+        held = bytes(self._room[self._start : self._end])
         self._room[: len(held)] = held
         self._start, self._end = 0, len(held)

@@ -65,7 +65,7 @@ class Basket:
         self.deadline = deadline
         self._study = study_instance_uid
         self._most = most
-        self._bytes_left = most_mb * 1024 * 1024
+        self.most_bytes = self._bytes_left = most_mb << 20
         folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, part10: bytes) -> bool:
@@ -162,8 +162,9 @@ def _listening(archive: Archive, settings: ArchiveConfig, basket: Basket) -> Ite
             f"{address[0]} port {address[1]} cannot be listened on: {error.strerror}",
             hint="Choose another archive.move_port",
         ) from error
-    cast(Server, server).keys = keys
-    entity._servers.append(server)
+    listener = cast(Server, server)
+    listener.keys, listener.message_bytes = keys, basket.most_bytes
+    entity._servers.append(listener)
     threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="move").start()
     try:
         yield
