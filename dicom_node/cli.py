@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.umask(OTHERS)  # whatever a command writes is the node's
         return int(options.run(config, options) or 0)
     except SifdetectError as error:
-        print(f"sifnode: {error}", file=sys.stderr)
+        print(_printable(f"sifnode: {error}"), file=sys.stderr)
         return error.exit_code
     except PermissionError as error:
         print(f"sifnode: {error.filename} is not for this user to read.", file=sys.stderr)
@@ -171,7 +171,12 @@ def _conformance(_: Config, options: argparse.Namespace) -> int:
 
 
 def _show(document: Any, lines: list[str], options: argparse.Namespace) -> None:
-    print(json.dumps(document) if options.json else "\n".join(lines))
+    print(json.dumps(document) if options.json else "\n".join(map(_printable, lines)))
+
+
+def _printable(line: str) -> str:
+    """A line that says nothing to a terminal: it may quote what a file or a peer holds."""
+    return "".join(sign if sign.isprintable() else "?" for sign in line)
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, str]:

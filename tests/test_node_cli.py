@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from dicom_node.cli import main
+from dicom_node.intake import Header, Kind
+from dicom_node.reports import Marker, open_report
+from dicom_node.spool import Spool
 from tests import node_world as world
 from tests.ports import free_port
 
@@ -176,6 +179,31 @@ def test_check_looks_at_everything(
     with world.pacs(tmp_path / "pacs", port):
         main(["check", "--config", file])
     assert "destination PACS1: ok" in capsys.readouterr().out
+
+
+def test_what_a_peer_says_commands_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reasons may quote files and peers: an escape sequence among them is shown, not obeyed."""
+    reason = "Series \x1b]0;owned\x07 \x9b2J\r\n1.2.3  sent  images 9"
+    monkeypatch.setenv("SIFNODE_STORAGE_FOLDER", str(tmp_path))
+    spool = Spool(tmp_path)
+    spool.prepare()
+    header = Header(
+        sop_class_uid="1.2",
+        sop_instance_uid="1.2.3.4",
+        study_instance_uid="1.2.3",
+        series_instance_uid="1.2.3.1",
+    )
+    spool.store(header, Kind.IMAGE, (b"image",))
+    study = spool.study("1.2.3")
+    report = open_report(study.path, study.names(Kind.IMAGE))
+    report.finish_results(report.begin_results(), {"state": "failed", "reason": reason})
+    report.mark(Marker.FAILED, reason=reason)
+    assert main(["status"]) == 0
+    told = capsys.readouterr().out
+    assert "Series ?]0;owned? ?2J??1.2.3" in told
+    assert all(line.isprintable() for line in told.split("\n"))
 
 
 def test_mistakes_have_their_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
