@@ -124,7 +124,7 @@ def _queue_show(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
-def _queue_drop(config: Config, options: argparse.Namespace) -> int:
+def _queue_cancel(config: Config, options: argparse.Namespace) -> int:
     from dicom_node.job_actions import drop_job  # noqa: PLC0415  # as above
 
     told = drop_job(config.storage.folder, options.id, config.jobs.database)
@@ -230,11 +230,12 @@ def _add_queue(commands: Any, answers: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=_queue_list)
     actions = (
         ("show", _queue_show, "one job, its steps and its study"),
-        ("retry", _retry, "as `sifnode retry`"),
-        ("drop", _queue_drop, "give a job up"),
+        ("recover", _retry, "as `sifnode retry`"),
+        ("cancel", _queue_cancel, "give a job up"),
     )
+    also = {"recover": ["retry"], "cancel": ["drop"]}
     for name, run, said in actions:
-        action = queues.add_parser(name, parents=[answers], help=said)
+        action = queues.add_parser(name, aliases=also.get(name, []), parents=[answers], help=said)
         action.add_argument("id", metavar="ID", help="the name of a job")
         action.set_defaults(run=run)
 
@@ -260,9 +261,12 @@ def _add_trials(commands: Any, answers: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return number
 
 

@@ -211,6 +211,11 @@ def test_mistakes_have_their_exit_codes(tmp_path: Path, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as usage:
         main(["serve", "--colour", "red"])
     assert usage.value.code == 2
+    for number in ("x", "0", "nan"):
+        with pytest.raises(SystemExit) as usage:
+            main(["reanalyze", "--campaign", "a", "--per-hour", number])
+        assert usage.value.code == 2
+        assert f"{number!r} is no number above 0" in capsys.readouterr().err
     assert main(["status", "--config", str(tmp_path / "none.toml")]) == 3
     assert main(["serve", "--port", "many"]) == 3
     told = capsys.readouterr()
