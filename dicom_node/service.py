@@ -85,11 +85,12 @@ def _lifelines(config: Config) -> Lifelines:
 
 
 def _priors(
-    config: Config, spool: Spool, now: Callable[[], float], keys: Keyring | None
+    config: Config, spool: Spool, auditor: Auditor, now: Callable[[], float], keys: Keyring | None
 ) -> Priors | None:
     if not config.priors.enabled:
         return None
-    return Priors(config, spool=spool, archive=archive_of(config, keys), now=now)
+    archive = archive_of(config, keys)
+    return Priors(config, spool=spool, archive=archive, now=now, auditor=auditor)
 
 
 class Node:
@@ -127,7 +128,7 @@ class Node:
         self._vitals = Vitals(config, self._spool, listening=self._listening, waiting=self._waiting)
         self._http: HttpPort | None = None
         self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
-        self._priors = _priors(config, self._spool, now, keys)
+        self._priors = _priors(config, self._spool, self._auditor, now, keys)
         self._changed: set[str] = set()
         self._changed_lock = threading.Lock()
         self._stopping = threading.Event()
