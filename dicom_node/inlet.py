@@ -62,7 +62,7 @@ class Inlet:
         return True
 
     def _make_room(self, wanted: int) -> None:
-        """Room for more of a PDU: at most twice what has come, whatever length it declares."""
+        """Room for more of a PDU: at most four times what has come, whatever it declares."""
         if self._start == self._end:
             self._start = self._end = 0
         if self._start + wanted <= len(self._room):
@@ -70,11 +70,12 @@ class Inlet:
         if wanted > len(self._room):
             if self._end < len(self._room):
                 return
-            self._grow()
+            nearly = 2 * len(self._room) >= wanted
+            self._grow(2 * (wanted if nearly else len(self._room)))  # two such PDUs lie in it
         self._move_to_start()
 
-    def _grow(self) -> None:
-        larger = memoryview(bytearray(2 * len(self._room)))
+    def _grow(self, size: int) -> None:
+        larger = memoryview(bytearray(size))
         larger[: len(self._room)] = self._room
         self._room = larger
 
