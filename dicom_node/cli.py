@@ -27,10 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load(options.config, command_line=_overrides(options))
         logs.set_up(config.log.level)
         os.umask(OTHERS)  # whatever a command writes is the node's
-        return int(options.run(config, options) or 0)
+        code = int(options.run(config, options) or 0)
+        sys.stdout.flush()  # here, where it can still be told that nobody reads
+        return code
     except SifdetectError as error:
         print(_printable(f"sifnode: {error}"), file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0  # whoever read the answer has had enough of it
     except PermissionError as error:
         print(f"sifnode: {error.filename} is not for this user to read.", file=sys.stderr)
         return ConfigurationError.exit_code

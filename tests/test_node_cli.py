@@ -206,6 +206,17 @@ def test_what_a_peer_says_commands_no_terminal(
     assert all(line.isprintable() for line in told.split("\n"))
 
 
+def test_who_reads_no_further_sees_no_traceback() -> None:
+    """`sifnode conformance | head -1`: the reader has gone before the page is written."""
+    command = [sys.executable, "-m", "dicom_node.cli", "conformance"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=world.FINISH_SECONDS) == 0
+
+
 def test_mistakes_have_their_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """2 for the command line, 3 for the settings; nothing on stdout."""
     with pytest.raises(SystemExit) as usage:
