@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,6 +150,24 @@ class Auditor:
                     self._clock(), transfer, action="R", outcome=outcome, reason=reason
                 )
             )
+
+    def fetched(self, source: Party, study: tuple[str, str], classes: Mapping[str, int]) -> None:
+        """An earlier study was fetched from an archive.
+
+        Args:
+            study: Study Instance UID and Patient ID.
+            classes: how many instances of each SOP class.
+        """
+        transfer = Transfer(
+            source=source,
+            destination=self._node,
+            study_instance_uid=study[0],
+            patient_id=study[1],
+            classes=classes,
+        )
+        self._append(
+            self._reporter.transferred(self._clock(), transfer, action="C", outcome=SUCCESS)
+        )
 
     def alert(self, who: Party, reason: str) -> None:
         """Somebody was turned away; the same within a minute is only counted."""

@@ -14,6 +14,7 @@ from dicom_node.durable import OTHERS, make_folder, open_to_others
 from dicom_node.guard import FolderLock
 from dicom_node.http_port import tls_context
 from dicom_node.keyring import rehearse
+from dicom_node.lifelines import database_is_there
 from dicom_node.send import echo, unsupported_results
 from dicom_node.tls import client_context, server_context
 from dicom_node.tokens import read_token
@@ -38,6 +39,8 @@ def check_all(config: Config) -> list[Check]:
         ("TLS", lambda: _check_tls(config)),
         ("HTTP keys", lambda: _check_http_keys(config)),
     ]
+    if config.jobs.database:
+        probes.append(("job database", lambda: _check_database(config.jobs.database)))
     if not running:  # else the node itself holds them
         probes.append(("DICOM port", lambda: _check_port(config.dicom.bind, config.dicom.port)))
         probes.append(("HTTP port", lambda: _check_port(config.http.bind, config.http.port)))
@@ -102,6 +105,10 @@ def _check_private(keys: list[str]) -> None:
             raise ConfigurationError(
                 f"The key {path} is open to others on this machine", hint=f"chmod 600 {path}"
             )
+
+
+def _check_database(url: str) -> None:
+    database_is_there(url)  # where it is not yet, the first process makes it
 
 
 def _check_port(bind: str, port: int) -> None:

@@ -27,10 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load(options.config, command_line=_overrides(options))
         logs.set_up(config.log.level)
         os.umask(OTHERS)  # whatever a command writes is the node's
-        return int(options.run(config, options) or 0)
+        code = int(options.run(config, options) or 0)
+        sys.stdout.flush()  # here, where it can still be told that nobody reads
+        return code
     except SifdetectError as error:
-        print(f"sifnode: {error}", file=sys.stderr)
+        print(_printable(f"sifnode: {error}"), file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0  # whoever read the answer has had enough of it
     except PermissionError as error:
         print(f"sifnode: {error.filename} is not for this user to read.", file=sys.stderr)
         return ConfigurationError.exit_code
@@ -124,7 +129,7 @@ def _queue_show(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
-def _queue_drop(config: Config, options: argparse.Namespace) -> int:
+def _queue_cancel(config: Config, options: argparse.Namespace) -> int:
     from dicom_node.job_actions import drop_job  # noqa: PLC0415  # as above
 
     told = drop_job(config.storage.folder, options.id, config.jobs.database)
@@ -171,7 +176,12 @@ def _conformance(_: Config, options: argparse.Namespace) -> int:
 
 
 def _show(document: Any, lines: list[str], options: argparse.Namespace) -> None:
-    print(json.dumps(document) if options.json else "\n".join(lines))
+    print(json.dumps(document) if options.json else "\n".join(map(_printable, lines)))
+
+
+def _printable(line: str) -> str:
+    """A line that says nothing to a terminal: it may quote what a file or a peer holds."""
+    return "".join(sign if sign.isprintable() else "?" for sign in line)
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, str]:
@@ -225,11 +235,12 @@ def _add_queue(commands: Any, answers: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=_queue_list)
     actions = (
         ("show", _queue_show, "one job, its steps and its study"),
-        ("retry", _retry, "as `sifnode retry`"),
-        ("drop", _queue_drop, "give a job up"),
+        ("recover", _retry, "as `sifnode retry`"),
+        ("cancel", _queue_cancel, "give a job up"),
     )
+    also = {"recover": ["retry"], "cancel": ["drop"]}
     for name, run, said in actions:
-        action = queues.add_parser(name, parents=[answers], help=said)
+        action = queues.add_parser(name, aliases=also.get(name, []), parents=[answers], help=said)
         action.add_argument("id", metavar="ID", help="the name of a job")
         action.set_defaults(run=run)
 
@@ -255,9 +266,12 @@ def _add_trials(commands: Any, answers: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return number
 
 

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Sequence
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.status import code_to_category
 
-from dicom_node import commit, conformance_archive, intake, receive, send, versions, workflow
+from dicom_node import (
+    admission,
+    commit,
+    conformance_archive,
+    intake,
+    receive,
+    send,
+    versions,
+    workflow,
+)
 from dicom_node.acceptor import VERIFICATION
 from dicom_node.answers import SR_CLASSES
 from dicom_node.config import Config, Destination
@@ -117,19 +126,28 @@ def _acceptance(config: Config) -> Iterable[Sequence[str]]:
 
 
 def _rejections() -> Iterable[Sequence[str]]:
-    """Every answer that the receiver has a name for."""
-    for name, answer in vars(receive).items():
-        if isinstance(answer, tuple) and len(answer) == 3 and all(type(n) is int for n in answer):
-            words = name.strip("_").replace("_", " ").lower()
-            yield "/".join(map(str, answer)), _WHEN.get(words, words)
+    """Every answer that the receiver and the rules of admission have a name for."""
+    for answer in (receive._CONTEXT_NOT_SUPPORTED, receive._VERSION_NOT_SUPPORTED):
+        yield _spelt(answer), _WHEN[answer]
+    rules = [one for one in vars(admission).values() if isinstance(one, admission.Rejection)]
+    for rule in rules:
+        yield _spelt(rule.answer), f"{rule.reason} ({_SETTINGS[rule.reason]})"
+
+
+def _spelt(answer: admission.Answer) -> str:
+    return "/".join(map(str, answer))
 
 
 _WHEN = {
-    "calling ae not recognised": "the caller is not one of `dicom.allowed_callers`",
-    "called ae not recognised": "the called AE title is not the node's",
-    "context not supported": "another application context than DICOM's",
-    "version not supported": "another protocol version than 1",
-    "local limit exceeded": "as many associations as are allowed are open; try again",
+    receive._CONTEXT_NOT_SUPPORTED: "another application context than DICOM's",
+    receive._VERSION_NOT_SUPPORTED: "another protocol version than 1",
+}
+_SETTINGS = {
+    admission.CALLED.reason: "`dicom.check_called_ae`",
+    admission.CALLING.reason: "`dicom.allowed_callers`",
+    admission.CONGESTED.reason: "`limits.requests_per_minute`; try again",
+    admission.PEER_LIMIT.reason: "`limits.associations_per_peer`; try again",
+    admission.LIMIT.reason: "`dicom.max_associations`; try again",
 }
 
 
@@ -139,6 +157,11 @@ def _store_statuses() -> Iterable[Sequence[str]]:
         (
             intake.OUT_OF_RESOURCES,
             "less than `storage.min_free_mb` would be left, or the disk fails",
+        ),
+        (intake.OUT_OF_RESOURCES, "the instance is larger than `limits.object_mb`"),
+        (
+            intake.OUT_OF_RESOURCES,
+            "the study is beyond `limits.study_mb` or `limits.study_instances`",
         ),
     ]
     rows += [(status, reason) for _, status, reason in intake._RULES]

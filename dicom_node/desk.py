@@ -74,6 +74,11 @@ class Desk:
         """Open a delivery; whatever fails is in the answer of its ``finish``."""
         return Delivery(self, sender, command, transfer_syntax)
 
+    def alert(self, address: str, reason: str) -> None:
+        """Somebody was turned away before anything could be handed in."""
+        if self.auditor is not None:
+            self.auditor.alert(Party(title="", place=address), reason)
+
 
 class Delivery:
     """One instance that is being handed in; one thread uses it."""

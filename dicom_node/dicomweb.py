@@ -45,6 +45,9 @@ class Intake:
         """Answer one request."""
         refused = self._refused(request)
         if refused is not None:
+            if refused.status_code == 401:
+                reason = "an upload showed no token, or a wrong one"
+                await asyncio.to_thread(self._desk.alert, _host(request), reason)
             return refused
         self._uploads += 1
         try:

@@ -25,6 +25,8 @@ _SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DEEPEST = 6
+_LONGEST = 64
+"""Characters of an ordinary LO (PS3.5 6.2)."""
 
 _Element = tuple[int, int, int]
 """Tag, and where the value starts and ends."""
@@ -69,7 +71,8 @@ def _header_of(values: dict[int, str]) -> Header | None:
     )
     texts = (found.manufacturer, found.patient_id)
     is_plain = all(
-        text.isprintable() and text == text.strip() and "\\" not in text for text in texts
+        len(text) <= _LONGEST and text.isprintable() and text == text.strip() and "\\" not in text
+        for text in texts
     )
     uids = (values.get(tag, "") for tag in (_CLASS, _INSTANCE, _STUDY, _SERIES))
     return found if is_plain and all(map(is_valid_uid, uids)) else None

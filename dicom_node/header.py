@@ -27,6 +27,8 @@ _WANTED: list[BaseTag | int] = [
         "SeriesInstanceUID",
     )
 ]
+_LONGEST = 256
+"""No text that intake needs is longer (PS3.5 6.2: 64): a sender fills neither memory nor logs."""
 _INFLATED_BYTES = 1 << 22
 """So much of a deflated data set is looked at: enough for any header, and no bomb goes off."""
 
@@ -69,4 +71,4 @@ def _header_of(found: Dataset) -> Header:
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
-    return str(dataset.get(keyword) or "").rstrip("\0 ")
+    return str(dataset.get(keyword) or "")[:_LONGEST].rstrip("\0 ")

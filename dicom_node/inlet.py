@@ -62,12 +62,24 @@ class Inlet:
         return True
 
     def _make_room(self, wanted: int) -> None:
+        """Room for more of a PDU: at most four times what has come, whatever it declares."""
         if self._start == self._end:
             self._start = self._end = 0
         if self._start + wanted <= len(self._room):
             return
-        held = bytes(self._room[self._start : self._end])
         if wanted > len(self._room):
-            self._room = memoryview(bytearray(2 * wanted))
+            if self._end < len(self._room):
+                return
+            nearly = 2 * len(self._room) >= wanted
+            self._grow(2 * (wanted if nearly else len(self._room)))  # two such PDUs lie in it
+        self._move_to_start()
+
+    def _grow(self, size: int) -> None:
+        larger = memoryview(bytearray(size))
+        larger[: len(self._room)] = self._room
+        self._room = larger
+
+    def _move_to_start(self) -> None:
+        held = bytes(self._room[self._start : self._end])
         self._room[: len(held)] = held
         self._start, self._end = 0, len(held)

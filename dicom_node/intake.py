@@ -29,7 +29,7 @@ CANNOT_UNDERSTAND = 0xC000
 RESULT_MANUFACTURER = "sifdetect project"
 """Manufacturer (0008,0070) of the results, by which they are known when they come back."""
 
-_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")  # PS3.5 9.1
+_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+", re.ASCII)  # PS3.5 9.1
 _UID_LENGTH = 64
 _ANYBODY = "*"
 

@@ -26,6 +26,9 @@ _PRIMITIVES = (
 """What a result can say, in the profile's words, and the objects that say it."""
 
 
+_ASK = "`archive.destination`, `priors.enabled`"
+
+
 def statement() -> str:
     """The page in Markdown."""
     return "\n".join(_lines(Config())) + "\n"
@@ -53,10 +56,10 @@ def _lines(config: Config) -> Lines:
     yield ""
     yield from table(("transaction", "how", "setting"), _transactions())
     yield from prose(
-        "Of the numbers, RAD-10, RAD-18 and RAD-43 were compared with what others publish of these "
-        "transactions; RAD-108 stands here from memory, and none was compared with the text of the "
-        "supplement."
+        "The numbers were compared with what others publish of these transactions, not with the "
+        "text of the supplement."
     )
+    yield from _beyond()
     yield from _contents(config)
     yield from _maker()
 
@@ -97,7 +100,29 @@ def _transactions() -> Iterable[Sequence[str]]:
     yield "Creator Images Stored [RAD-18]", f"{store}: summary, segmentation", "`objects`"
     yield "Evidence Document Stored [RAD-43]", f"{store}: SR", "`objects`"
     yield "Storage Commitment [RAD-10]", f"{named(send.COMMITMENT)[0]}, as SCU", "`commit`"
-    yield "Store Instances over the Web [RAD-108]", "STOW-RS, as client", "`url`"
+
+
+def _beyond() -> Lines:
+    """What the node does that a reader may look for above, and that it claims for no profile."""
+    yield "## Done, and claimed for no transaction"
+    yield ""
+    others = "presentation states and encapsulated PDF, where `objects` asks for them"
+    rows = (
+        (f"C-STORE of {others}, as SCU", "`objects`"),
+        ("STOW-RS (PS3.18 10.5), as client: every kind of result; no storage commitment", "`url`"),
+        (
+            "C-FIND with C-GET or C-MOVE, as SCU: an earlier study, how many images to wait for",
+            _ASK,
+        ),
+        ("QIDO-RS and WADO-RS (PS3.18 10.6, 10.4), as client: the same", f"`url`, {_ASK}"),
+        ("C-STORE, as SCP: the studies to analyse", "`dicom`"),
+        ("STOW-RS, as origin server: the same", "`http.token_file`, `http.client_ca`"),
+    )
+    yield from table(("what", "setting"), rows)
+    yield from prose(
+        "IHE has transactions for most of these in other profiles (Web-based Image Capture stores "
+        "by STOW-RS). Their numbers and the text of AIR on them were not at hand to compare with."
+    )
 
 
 def _primitive(

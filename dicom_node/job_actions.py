@@ -1,4 +1,4 @@
-"""One job seen and dropped from outside the node's process: ``sifnode queue show`` and ``drop``."""
+"""One job seen and dropped from outside the node's process: ``sifnode queue show``, ``cancel``."""
 
 from __future__ import annotations
 

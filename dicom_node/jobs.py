@@ -18,6 +18,7 @@ from dicom_node.engine import (
     job_id,
 )
 from dicom_node.intake import is_valid_uid
+from dicom_node.lifelines import database_is_there
 from dicom_node.reports import Marker, Report
 from dicom_node.spool import Spool, StudyFolder
 from dicom_node.workflow import ROUTINE_PRIORITY
@@ -123,8 +124,13 @@ def _enqueue(client: DBOSClient, uid: str, manifest_hash: str) -> None:
 
 @contextmanager
 def job_client(folder: Path, database: str) -> Iterator[DBOSClient | None]:
-    """A client of the folder's jobs, or None where no node ever ran."""
-    if not database and not (folder / "jobs.sqlite").exists():
+    """A client of the folder's jobs, or None where no node ever ran.
+
+    Raises:
+        NetworkError: the database of the settings does not answer.
+    """
+    made = database_is_there(database) if database else (folder / "jobs.sqlite").exists()
+    if not made:
         yield None
         return
     client = DBOSClient(

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from dicom_node.durable import make_folder
+from sifdetect.errors import NetworkError
 
 _LOCK_SUFFIX = ".lock"
 _PROBE_SECONDS = 1.0
 _KEEPALIVE: dict[str, Any] = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 _CONNECT_SECONDS = 5
+_ALWAYS_THERE = "postgres"  # the database that every server has (PostgreSQL 15, 23.3)
 _SETTLE_SECONDS = 10.0
 """After a lost connection the others, too, have so long to show that they live."""
 
@@ -158,6 +161,25 @@ class DatabaseLifelines:
         if session is not None:
             with suppress(psycopg.Error):
                 session.close()
+
+
+def database_is_there(url: str) -> bool:
+    """Whether the database has been made; its first process makes it.
+
+    Raises:
+        NetworkError: no server answers there, or it does not let the node in.
+    """
+    try:
+        for target, is_there in ((url, True), (make_conninfo(url, dbname=_ALWAYS_THERE), False)):
+            with suppress(psycopg.OperationalError):
+                psycopg.connect(target, connect_timeout=_CONNECT_SECONDS).close()
+                return is_there
+    except psycopg.Error:  # no address that could be one
+        pass
+    raise NetworkError(
+        "The database of the settings does not answer",
+        hint="Check jobs.database, and whether PostgreSQL runs",
+    )
 
 
 def acquired(path: Path) -> IO[str] | None:

@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from typing import Any, cast
 
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from dicom_node import logs, tls
@@ -23,6 +25,7 @@ _PDU_HEADER_BYTES = 6  # PS3.8 9.3.1: type, reserved, length
 _FAREWELL_SECONDS = 2.0
 _FAREWELL_BYTES = 1 << 20
 _PDU_TYPES = range(1, 8)
+_PIECE_BYTES = 65536
 _ASSOCIATION_PDU_BYTES = 1 << 20
 """Room for an A-ASSOCIATE-RQ with 128 presentation contexts, whatever the limit on data PDUs."""
 
@@ -76,11 +79,13 @@ class Server(ThreadedAssociationServer):
         turned_away: is told the address of who did not get through TLS, and why.
         keys: how it speaks TLS, where it does. The library's own way would shake hands in the
             thread that accepts, where one silent visitor keeps everybody out.
+        message_bytes: of a command and its data set, which the library keeps in memory.
     """
 
     daemon_threads = True
     request_queue_size = 128
     keys: Keyring | None = None
+    message_bytes = 16 << 20  # an N-EVENT-REPORT on 20 000 objects takes 4 MB
     turned_away: Callable[[str, str], None] = staticmethod(lambda address, reason: None)
 
     def handle_error(self, *_: object) -> None:
@@ -132,17 +137,19 @@ class BoundedHandler(RequestHandler):
         bounded = BoundedSocket(association, client_socket=cast(socket.socket, self.request))
         bounded.already = memoryview(self.already)
         association.dul.socket = bounded
+        bounded.message_bytes = cast(Server, self.server).message_bytes
         return association
 
 
 class BoundedSocket(AssociationSocket):
-    """A socket that hangs up on what is no DICOM, and on a PDU that declares too great a length.
+    """A socket that hangs up on what is no DICOM, on too long a PDU and on a message without end.
 
     The library would answer the first with aborts until it stumbles over its own state, buffer the
-    second without bound, and keep a thread for a visitor that has left without a word.
+    others without bound, and keep a thread for a visitor that has left without a word.
     """
 
     already = memoryview(b"")
+    message_bytes = Server.message_bytes
 
     @property
     def ready(self) -> bool:
@@ -157,6 +164,9 @@ class BoundedSocket(AssociationSocket):
         """
         if nr_bytes > max(self.assoc.ae.maximum_pdu_size, _ASSOCIATION_PDU_BYTES):
             raise self._hung_up("PDU longer than the limit")
+        if _size(self.assoc.dimse.message) > self.message_bytes:
+            self.assoc.dimse.message = None
+            raise self._hung_up("message longer than the limit")
         received = self._read(nr_bytes)
         if nr_bytes == _PDU_HEADER_BYTES and received and received[0] not in _PDU_TYPES:
             raise self._hung_up("not DICOM")
@@ -172,17 +182,22 @@ class BoundedSocket(AssociationSocket):
         return ConnectionAbortedError(reason)
 
     def _read(self, nr_bytes: int) -> bytearray:
-        received = bytearray(nr_bytes)
-        view, read = memoryview(received), min(nr_bytes, len(self.already))
-        view[:read], self.already = self.already[:read], self.already[read:]
-        while read < nr_bytes:
-            count = cast(socket.socket, self.socket).recv_into(view[read:])
-            if not count:
+        received = bytearray(self.already[:nr_bytes])
+        self.already = self.already[len(received) :]
+        while len(received) < nr_bytes:
+            wanted = min(nr_bytes - len(received), _PIECE_BYTES)  # room for what comes, not more
+            piece = cast(socket.socket, self.socket).recv(wanted)
+            if not piece:
                 break
-            read += count
-        view.release()
-        del received[read:]
+            received += piece
         return received
+
+
+def _size(message: DIMSEMessage | None) -> int:
+    """Bytes of command and data set that have come of a message."""
+    if message is None:
+        return 0
+    return message.encoded_command_set.tell() + (message.data_set or BytesIO()).tell()
 
 
 def _wake(association: Association) -> None:

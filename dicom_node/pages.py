@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -43,15 +43,22 @@ class Pages:
     Args:
         folder: the data folder.
         retry: has the last report on a study done again.
+        alert: is told the address of who showed a wrong token, and that it was so.
         secure: whether the browser comes by HTTPS.
     """
 
     def __init__(
-        self, folder: Path, token: Token, retry: Callable[[str], object], *, secure: bool
+        self,
+        folder: Path,
+        token: Token,
+        *,
+        retry: Callable[[str], object],
+        alert: Callable[[str, str], None],
+        secure: bool,
     ) -> None:
         self._spool = Spool(folder)
         self._token = token
-        self._retry = retry
+        self._retry, self._alert = retry, alert
         self._secure = secure
         self._cookie = "__Host-sifnode" if secure else "sifnode"
         self._sessions = Sessions()
@@ -98,6 +105,7 @@ class Pages:
         if not self._token.is_same(form.get("token", "")):
             host = request.client.host if request.client else ""
             logs.warning("login refused", audit=True, address=host)
+            await asyncio.to_thread(self._alert, host, "a wrong token was shown at the login")
             await asyncio.sleep(_WRONG_TOKEN_SECONDS)
             return self._shown("login.html", status=401, wrong=True)
         answer = _listed()
@@ -213,7 +221,7 @@ async def _form(request: Request) -> dict[str, str] | None:
                 body += piece
                 if len(body) > _FORM_BYTES:
                     return None
-    except TimeoutError:
+    except (TimeoutError, ClientDisconnect):
         return None
     try:
         fields = parse_qs(body.decode("ascii"), max_num_fields=8)

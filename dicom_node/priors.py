@@ -18,11 +18,13 @@ from pydicom import Dataset, dcmread
 
 from dicom_node import logs
 from dicom_node.archive import Archive
+from dicom_node.auditlog import Auditor
 from dicom_node.config import Config
 from dicom_node.durable import read_json, write_json
 from dicom_node.earlier import Sought, candidates, own_report, query_of, worth_fetching
 from dicom_node.intake import Kind
 from dicom_node.retrieve import Basket, fetch
+from dicom_node.returned import record_fetched
 from dicom_node.spool import Spool, StudyFolder
 from sifdetect.dicom.identity import identity_of
 from sifdetect.errors import NetworkError, SifdetectError
@@ -38,15 +40,22 @@ class Priors:
     Args:
         archive: who is asked.
         now: seconds since the epoch.
+        auditor: writes down what came.
     """
 
     def __init__(
-        self, config: Config, *, spool: Spool, archive: Archive, now: Callable[[], float]
+        self,
+        config: Config,
+        *,
+        spool: Spool,
+        archive: Archive,
+        now: Callable[[], float],
+        auditor: Auditor,
     ) -> None:
         self._config = config
         self._spool = spool
         self._archive = archive
-        self._now = now
+        self._now, self._auditor = now, auditor
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="priors")
         self._asked: set[str] = set()
 
@@ -151,6 +160,7 @@ class Priors:
             fetch(self._archive, self._config.archive, named, basket)
             if not basket.count:
                 raise NetworkError("The archive sent nothing of a study that it lists")
+            record_fetched(self._auditor, self._archive.peer, sorted((folder / kind).iterdir()))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

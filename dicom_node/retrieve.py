@@ -65,7 +65,7 @@ class Basket:
         self.deadline = deadline
         self._study = study_instance_uid
         self._most = most
-        self._bytes_left = most_mb * 1024 * 1024
+        self.most_bytes = self._bytes_left = most_mb << 20
         folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, part10: bytes) -> bool:
@@ -162,8 +162,9 @@ def _listening(archive: Archive, settings: ArchiveConfig, basket: Basket) -> Ite
             f"{address[0]} port {address[1]} cannot be listened on: {error.strerror}",
             hint="Choose another archive.move_port",
         ) from error
-    cast(Server, server).keys = keys
-    entity._servers.append(server)
+    listener = cast(Server, server)
+    listener.keys, listener.message_bytes = keys, basket.most_bytes
+    entity._servers.append(listener)
     threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="move").start()
     try:
         yield
@@ -179,18 +180,20 @@ def _by_web(
         url = f"{archive.peer.url.rstrip('/')}/studies/{study}/series/{one}"
         with archive.opened(url, accept) as answer:
             try:
-                for part in parts(answer, str(answer.headers.get("Content-Type", ""))):
+                kind = str(answer.headers.get("Content-Type", ""))
+                for part in parts(answer, kind, most_bytes=basket.most_bytes):
                     if not basket.put(part) and basket.trouble:
                         return
             except OSError as error:
                 raise NetworkError(f"{archive.peer.url} broke off") from error
 
 
-def parts(stream: IO[bytes], content_type: str) -> Iterator[bytes]:
+def parts(stream: IO[bytes], content_type: str, *, most_bytes: int) -> Iterator[bytes]:
     """The bodies of a multipart answer (RFC 2046 5.1), one in memory at a time.
 
     Raises:
-        NetworkError: it is no multipart answer, or ends before its last boundary.
+        NetworkError: it is no multipart answer, ends before its last boundary, or has a body
+            longer than ``most_bytes``.
     """
     header = Message()
     header["Content-Type"] = content_type
@@ -207,6 +210,8 @@ def parts(stream: IO[bytes], content_type: str) -> Iterator[bytes]:
             block = stream.read(_BLOCK)
             if not block:
                 raise NetworkError("The archive's answer ends within an image")
+            if len(held) > most_bytes + _BLOCK:
+                raise NetworkError("The study was not fetched whole: an image without an end")
             held += block
             continue
         if inside:

@@ -85,11 +85,12 @@ def _lifelines(config: Config) -> Lifelines:
 
 
 def _priors(
-    config: Config, spool: Spool, now: Callable[[], float], keys: Keyring | None
+    config: Config, spool: Spool, auditor: Auditor, now: Callable[[], float], keys: Keyring | None
 ) -> Priors | None:
     if not config.priors.enabled:
         return None
-    return Priors(config, spool=spool, archive=archive_of(config, keys), now=now)
+    archive = archive_of(config, keys)
+    return Priors(config, spool=spool, archive=archive, now=now, auditor=auditor)
 
 
 class Node:
@@ -127,7 +128,7 @@ class Node:
         self._vitals = Vitals(config, self._spool, listening=self._listening, waiting=self._waiting)
         self._http: HttpPort | None = None
         self._commit = CommitListener(config, Commitments(self._folder), self._hurry)
-        self._priors = _priors(config, self._spool, now, keys)
+        self._priors = _priors(config, self._spool, self._auditor, now, keys)
         self._changed: set[str] = set()
         self._changed_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -253,19 +254,21 @@ class Node:
                 changed, self._changed = self._changed, set()
             if changed:
                 reach("arrivals taken")
-            for study_instance_uid in changed:
-                if self._priors is not None:
-                    self._priors.seek(study_instance_uid)
-                self._tell(study_instance_uid)
+            told = [self._tell(one) for one in changed]
+            self._vitals.beat("job engine", failed=not all(told))
 
-    def _tell(self, study_instance_uid: str) -> None:
+    def _tell(self, study_instance_uid: str) -> bool:
         assert self._workflows is not None
+        if self._priors is not None:
+            self._priors.seek(study_instance_uid)
         try:
             self._workflows.arrived(study_instance_uid)
         except Exception as error:  # noqa: BLE001  # the database may be busy; ask again
             logs.error("job engine refused", error=type(error).__name__)
             with self._changed_lock:
                 self._changed.add(study_instance_uid)
+            return False
+        return True
 
     def _maintain(self) -> None:
         """Take over what nobody works on, and compare the spool with the jobs."""

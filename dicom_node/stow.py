@@ -21,6 +21,7 @@ from dicom_node.versions import Result, result_of
 from sifdetect.errors import NetworkError
 
 CLASS_NOT_SUPPORTED = 0x0122
+_MOST_BYTES = 1 << 24  # an answer names one object
 _FAILED, _STORED = "00081198", "00081199"  # Failed, Referenced SOP Sequence
 _INSTANCE_UID = "00081155"  # Referenced SOP Instance UID
 _FAILURE_REASON, _WARNING_REASON = "00081197", "00081196"
@@ -100,14 +101,14 @@ def _exchange(
         with urlopen(
             request, timeout=timeout_seconds, context=web_context(destination, destination.url)
         ) as answer:
-            return answer.status, _parsed(answer.read())
+            return answer.status, _parsed(answer.read(_MOST_BYTES))
     except HTTPError as error:
         if error.code in _NO_ANSWER:
             raise NetworkError(
                 f"{destination.url} answered with HTTP status {error.code}",
                 hint="Check url and authorization of the destination",
             ) from error
-        return error.code, _parsed(error.read())
+        return error.code, _parsed(error.read(_MOST_BYTES))
     except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise NetworkError(

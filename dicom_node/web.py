@@ -80,7 +80,13 @@ def application(config: HttpConfig, node: Backstage) -> ASGIApp:
         for path in ("/dicom-web/studies", "/dicom-web/studies/{study}"):
             routes.append(Route(path, intake.store, methods=["POST"], name="stow"))
     if token is not None:
-        pages = Pages(node.folder, token, node.retry, secure=bool(config.certificate))
+        pages = Pages(
+            node.folder,
+            token,
+            retry=node.retry,
+            alert=node.desk.alert,
+            secure=bool(config.certificate),
+        )
         routes += pages.routes()
     inner = Starlette(
         routes=routes, exception_handlers={HTTPException: _told, Exception: _stumbled}

@@ -51,13 +51,13 @@ def pdv(data: bytes, control: int, context: int = 1) -> bytes:
     return struct.pack(">LBB", len(data) + 2, context, control) + data
 
 
-def c_store(instance: str, *, field: int = 1, has_data: bool = True) -> bytes:
-    """The command set of a C-STORE request."""
+def c_store(instance: str, *, field: int = 1, has_data: bool = True, sop_class: str = CT) -> bytes:
+    """The command set of a C-STORE request, or of another one with the same elements."""
     uid = instance.encode() + b"\0" * (len(instance) % 2)
     elements = b"".join(
         struct.pack("<HHL", 0, element, len(value)) + value
         for element, value in (
-            (0x0002, CT.encode() + b"\0"),
+            (0x0002, sop_class.encode() + b"\0" * (len(sop_class) % 2)),
             (0x0100, struct.pack("<H", field)),
             (0x0110, b"\7\0"),
             (0x0800, b"\0\0" if has_data else b"\1\1"),

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from pydicom import Dataset
 
 from dicom_node import logs
+from dicom_node.auditlog import Auditor
 from dicom_node.config import DicomConfig, HttpConfig
 from dicom_node.desk import Arrival, Desk
 from dicom_node.http_port import HttpPort
@@ -148,7 +149,12 @@ def read(response: HTTPResponse) -> Answer:
 
 @contextmanager
 def serving(
-    folder: Path, *, token: str = TOKEN, min_free_mb: int = 1, **settings: object
+    folder: Path,
+    *,
+    token: str = TOKEN,
+    min_free_mb: int = 1,
+    auditor: Auditor | None = None,
+    **settings: object,
 ) -> Iterator[Serving]:
     """A port that serves a spool below ``folder``; without a token where that is empty."""
     log = io.StringIO()
@@ -167,7 +173,9 @@ def serving(
     receiver = Receiver(DicomConfig(), spool=spool, min_free_mb=1, arrived=made.arrivals.append)
     backstage = Backstage(
         folder=spool.folder,
-        desk=Desk(spool=spool, min_free_mb=min_free_mb, arrived=made.arrivals.append),
+        desk=Desk(
+            spool=spool, min_free_mb=min_free_mb, arrived=made.arrivals.append, auditor=auditor
+        ),
         accepted=receiver.accepted,
         obstacles=lambda: list(made.obstacles),
         measured=list,

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from dicom_node.cli import main
+from dicom_node.intake import Header, Kind
+from dicom_node.reports import Marker, open_report
+from dicom_node.spool import Spool
 from tests import node_world as world
 from tests.ports import free_port
 
@@ -178,11 +181,52 @@ def test_check_looks_at_everything(
     assert "destination PACS1: ok" in capsys.readouterr().out
 
 
+def test_what_a_peer_says_commands_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reasons may quote files and peers: an escape sequence among them is shown, not obeyed."""
+    reason = "Series \x1b]0;owned\x07 \x9b2J\r\n1.2.3  sent  images 9"
+    monkeypatch.setenv("SIFNODE_STORAGE_FOLDER", str(tmp_path))
+    spool = Spool(tmp_path)
+    spool.prepare()
+    header = Header(
+        sop_class_uid="1.2",
+        sop_instance_uid="1.2.3.4",
+        study_instance_uid="1.2.3",
+        series_instance_uid="1.2.3.1",
+    )
+    spool.store(header, Kind.IMAGE, (b"image",))
+    study = spool.study("1.2.3")
+    report = open_report(study.path, study.names(Kind.IMAGE))
+    report.finish_results(report.begin_results(), {"state": "failed", "reason": reason})
+    report.mark(Marker.FAILED, reason=reason)
+    assert main(["status"]) == 0
+    told = capsys.readouterr().out
+    assert "Series ?]0;owned? ?2J??1.2.3" in told
+    assert all(line.isprintable() for line in told.split("\n"))
+
+
+def test_who_reads_no_further_sees_no_traceback() -> None:
+    """`sifnode conformance | head -1`: the reader has gone before the page is written."""
+    command = [sys.executable, "-m", "dicom_node.cli", "conformance"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=world.FINISH_SECONDS) == 0
+
+
 def test_mistakes_have_their_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """2 for the command line, 3 for the settings; nothing on stdout."""
     with pytest.raises(SystemExit) as usage:
         main(["serve", "--colour", "red"])
     assert usage.value.code == 2
+    for number in ("x", "0", "nan"):
+        with pytest.raises(SystemExit) as usage:
+            main(["reanalyze", "--campaign", "a", "--per-hour", number])
+        assert usage.value.code == 2
+        assert f"{number!r} is no number above 0" in capsys.readouterr().err
     assert main(["status", "--config", str(tmp_path / "none.toml")]) == 3
     assert main(["serve", "--port", "many"]) == 3
     told = capsys.readouterr()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from dicom_node import conformance, integration, receive
+from dicom_node import admission, conformance, integration, receive
 from dicom_node.cli import main
 from dicom_node.config import DicomConfig
 from dicom_node.receive import Receiver
@@ -27,6 +28,12 @@ def test_the_integration_statement_is_up_to_date() -> None:
     assert (DOCS / "ihe-air.md").read_text(encoding="utf-8") == integration.statement()
 
 
+def test_no_transaction_is_claimed_that_was_not_compared() -> None:
+    """Three numbers, each beside what the node does; all else stands under no number."""
+    claimed = set(re.findall(r"RAD-\d+", integration.statement()))
+    assert claimed == {"RAD-10", "RAD-18", "RAD-43"}
+
+
 def test_the_command_prints_the_pages(capsys: pytest.CaptureFixture[str]) -> None:
     """It is how they are made."""
     assert main(["conformance"]) == main(["conformance", "--ihe"]) == 0
@@ -42,6 +49,18 @@ def test_the_statement_names_what_the_acceptor_takes(tmp_path: Path) -> None:
     offered = {*terms.storage_classes, *terms.transfer_syntaxes}
     assert {uid for uid in offered if f"`{uid}`" not in page} == set()
     assert set(receive.storage_classes()) == terms.storage_classes
+
+
+def test_the_statement_names_every_answer_to_who_asks() -> None:
+    """Rejections of the receiver and of the rules of admission, each with its setting."""
+    page = conformance.statement()
+    rules = [one for one in vars(admission).values() if isinstance(one, admission.Rejection)]
+    answers = {one.answer for one in rules} | {(1, 1, 2), (1, 2, 2)}
+    assert len(rules) >= 5
+    assert {one for one in answers if f"| {'/'.join(map(str, one))} |" not in page} == set()
+    assert {one.reason for one in rules if one.reason not in page} == set()
+    for setting in ("object_mb", "study_mb", "study_instances", "associations_per_peer"):
+        assert f"`limits.{setting}`" in page
 
 
 def test_every_kind_of_result_is_described() -> None:

@@ -91,8 +91,12 @@ def test_a_multipart_answer_falls_into_its_parts() -> None:
     """Whatever their bytes; an answer that breaks off, or is no multipart answer, is an error."""
     body = b"--b\r\nContent-Type: application/dicom\r\n\r\nA\r\n-B\r\n--b\r\n\r\n\r\n--b--\r\n"
     kind = 'multipart/related; type="application/dicom"; boundary=b'
-    assert list(parts(BytesIO(body), kind)) == [b"A\r\n-B", b""]
+    assert list(parts(BytesIO(body), kind, most_bytes=9)) == [b"A\r\n-B", b""]
     with pytest.raises(NetworkError, match="ends within an image"):
-        list(parts(BytesIO(body[:-9]), kind))
+        list(parts(BytesIO(body[:-9]), kind, most_bytes=9))
     with pytest.raises(NetworkError, match="no multipart answer"):
-        list(parts(BytesIO(body), "application/json"))
+        list(parts(BytesIO(body), "application/json", most_bytes=9))
+    endless = BytesIO(body[:-9] + bytes(4 << 20))
+    with pytest.raises(NetworkError, match="without an end"):
+        list(parts(endless, kind, most_bytes=1 << 20))
+    assert endless.read(1)  # no more of it was taken in than the limit allows

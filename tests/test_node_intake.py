@@ -24,6 +24,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 
+from dicom_node.glance import glance
 from dicom_node.header import read_header
 from dicom_node.intake import (
     CANNOT_UNDERSTAND,
@@ -45,7 +46,18 @@ from tests import node_world as world
 
 CT, MR_ENHANCED = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4.1"
 SEG, SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.7"
-HOSTILE = ["", "../../etc/passwd", "/etc/passwd", "1.2.\0", "1" * 65, "1.2.03", "1..2", ".1", "1.a"]
+HOSTILE = [
+    "",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "1.2.\0",
+    "1" * 65,
+    "1.2.03",
+    "1..2",
+    ".1",
+    "1.a",
+    "1.2٣",
+]
 
 
 def header(**changes: Any) -> Header:
@@ -149,6 +161,16 @@ def test_a_header_is_read_without_the_pixels_behind_it() -> None:
     assert read_header(whole[:-90], ExplicitVRLittleEndian) == read_header(
         whole, ExplicitVRLittleEndian
     )
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_text_without_end_is_cut_short(syntax: UID) -> None:
+    """What goes into memory and the audit log is bounded, and no long UID becomes a valid one."""
+    long = world.image("1.2.3", PatientID="7" * 1000, SeriesInstanceUID="1." + "2" * 1000)
+    found = read_header(encoded(long, syntax), syntax)
+    assert max(map(len, (found.patient_id, found.series_instance_uid))) < 300
+    assert not is_valid_uid(found.series_instance_uid)
+    assert glance(encoded(world.image("1.2.3", PatientID="7" * 1000), syntax), syntax) is None
 
 
 def test_a_header_that_is_none_is_refused() -> None:

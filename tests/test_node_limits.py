@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +14,14 @@ from hypothesis import strategies as st
 
 from dicom_node.admission import CONGESTED, LIMIT, PEER_LIMIT, Admission, Asking
 from dicom_node.config import DicomConfig, load
+from dicom_node.inlet import Inlet
 from dicom_node.intake import may_call
 from dicom_node.limits import LimitsConfig, Pace
+from dicom_node.pdu import Kind
 from sifdetect.errors import ConfigurationError
 from tests import dialogue
 from tests import node_world as world
-from tests.dialogue import ABORTED, answers, request
+from tests.dialogue import ABORTED, RELEASE, answers, request
 from tests.node_receiver import FULL, echoes, receiving
 
 ASKING = Asking(called="SIFDETECT", calling="CT1", address="10.0.0.7")
@@ -155,6 +160,45 @@ def test_an_instance_without_an_end_is_cut_off(tmp_path: Path) -> None:
         (line,) = one.events("association aborted")
         assert line["reason"] == "An instance without an end"
         assert one.stored() == []
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("control", [1, 0])
+def test_a_message_without_an_end_is_cut_off_by_the_library_too(
+    tmp_path: Path, control: int
+) -> None:
+    """Who asks for C-ECHO alone is pynetdicom's, which would gather fragments for ever."""
+    verification = "1.2.840.10008.1.1"
+    echo = dialogue.c_store("1.2", field=0x30, sop_class=verification)
+    start = b"" if control else dialogue.pdu(4, dialogue.pdv(echo, 3))
+    piece = dialogue.pdu(4, dialogue.pdv(bytes(100_000), control))
+    with receiving(tmp_path) as one:
+        with socket.create_connection(("127.0.0.1", one.port), timeout=30) as visitor:
+            visitor.sendall(request(verification))
+            assert visitor.recv(4096)[0] == dialogue.ACCEPTED
+            with pytest.raises(ConnectionError):
+                visitor.sendall(start + piece * 400)
+        (line,) = one.events("connection dropped")
+        assert line["reason"] == "message longer than the limit"
+
+
+def test_a_declared_length_takes_no_memory() -> None:
+    """Room is made for what has come: 1 MiB that is declared and not sent is not set aside."""
+    peer, own = socket.socketpair()
+    with peer, own:
+        inlet = Inlet(own, limit=1 << 20)
+        body = bytes(range(256)) * 4096
+        peer.sendall(struct.pack(">BxL", 1, len(body)) + body[:100])
+        with pytest.raises(TimeoutError):
+            inlet.next(0.05)
+        assert len(inlet._room) < 20_000
+        rest = threading.Thread(target=peer.sendall, args=(body[100:] + RELEASE * 2,))
+        rest.start()
+        heard: list[tuple[Kind, bytes]] = []
+        while len(heard) < 3 and (received := inlet.next(30)) is not None:
+            heard.append((received[0], bytes(received[1])))
+        assert heard == [(Kind.ASSOCIATE_REQUEST, body), *[(Kind.RELEASE_REQUEST, bytes(4))] * 2]
+        rest.join()
 
 
 def test_a_study_has_its_limit_too(tmp_path: Path) -> None:

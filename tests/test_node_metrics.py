@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from dicom_node.config import Config, StorageConfig
 from dicom_node.metrics import CONTENT_TYPE, Counter, Histogram, Moment, render
 from dicom_node.spool import Spool
 from dicom_node.vitals import Vitals, Waiting
+from tests import node_world as world
 from tests.node_http import body_of, serving
 from tests.node_world import study
 
@@ -111,6 +115,19 @@ def test_what_is_received_is_counted_and_no_patient_is_named(tmp_path: Path) -> 
         assert "sifnode_last_store_timestamp_seconds 1" in text
         for secret in ("Secret", "SECRET-42", str(sent[0].StudyInstanceUID)):
             assert secret not in text + port.log.getvalue()
+
+
+def test_a_node_stays_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part that readiness waits for says that it is well, for longer than silence is borne."""
+    monkeypatch.setenv("SIFDETECT_TEST_STUCK_SECONDS", "5")
+    with world.node(tmp_path) as node:
+        url = f"http://127.0.0.1:{node.ready['http_port']}/readyz"
+        time.sleep(7)
+        world.wait_until(
+            lambda: subprocess.run(["curl", "-s", url], capture_output=True, check=False).stdout,
+            lambda told: b'"ready"' in told,
+            trouble=node.log,
+        )
 
 
 def test_readiness_is_503_with_the_reasons(tmp_path: Path) -> None:

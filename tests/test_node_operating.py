@@ -13,10 +13,12 @@ from pydicom import dcmread
 from dicom_node.campaign import Campaign, parse_query
 from dicom_node.cli import main
 from dicom_node.config import load
+from dicom_node.lifelines import database_is_there
 from dicom_node.trial import anonymous
 from sifdetect.errors import ConfigurationError, UsageError
 from tests import node_world as world
 from tests.ports import free_port
+from tests.postgres_server import Postgres
 from tests.test_node_cli import ask, settings
 
 
@@ -76,14 +78,48 @@ def test_a_job_is_shown_dropped_and_taken_up_again(
         "DELAYED",
         "sending",
     )
-    assert ask(capsys, "queue", "drop", name, "--config", file)["job"] == name
+    assert ask(capsys, "queue", "cancel", name, "--config", file)["job"] == name
     assert ask(capsys, "queue", "list", "--config", file) == []
     told = node.wait_for(uid, "undelivered")
     assert "dropped by hand" in told["reports"][0]["deliveries"][0]["sentence"]
     assert main(["queue", "drop", name, "--config", file]) == 2
     assert f"There is no job {name!r}" in capsys.readouterr().err
-    assert ask(capsys, "queue", "retry", uid, "--config", file)["report"]
+    assert ask(capsys, "queue", "recover", uid, "--config", file)["report"]
     assert _waiting(node, capsys, file, uid)
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """6 for everything that asks it, `check` too; and no address that could be one."""
+    for url in (f"postgresql://x@127.0.0.1:{free_port()}/jobs", "postgresql://x@127.0.0.1:y/jobs"):
+        file = settings(tmp_path)
+        with Path(file).open("a") as more:
+            more.write(f'[jobs]\ndatabase = "{url}"\n')
+        for command in (["queue", "list"], ["queue", "show", "a"], ["queue", "cancel", "a"]):
+            assert main([*command, "--json", "--config", file]) == 6
+            told = capsys.readouterr()
+            assert told.out == ""
+            assert told.err.splitlines() == [
+                "sifnode: The database of the settings does not answer. "
+                "Check jobs.database, and whether PostgreSQL runs."
+            ]
+        main(["check", "--json", "--config", file])
+        checks = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+        assert checks["job database"]["exit_code"] == 6
+
+
+def test_a_database_that_is_not_made_yet_holds_no_job(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], postgres: Postgres
+) -> None:
+    """The first process makes it; `check` and `queue list` find nothing wrong until then."""
+    url = postgres.url("not_made_yet")
+    assert not database_is_there(url)
+    assert database_is_there(postgres.url("postgres"))
+    file = settings(tmp_path)
+    with Path(file).open("a") as more:
+        more.write(f'[jobs]\ndatabase = "{url}"\n')
+    assert ask(capsys, "queue", "list", "--config", file) == []
 
 
 def test_a_query_is_refused_where_it_means_nothing(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import time
 from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
@@ -12,12 +14,14 @@ from typing import Any
 
 import pytest
 
+from dicom_node.audit import AuditConfig
+from dicom_node.auditlog import Auditor
 from dicom_node.board import PAGE_LENGTH, board_of
 from dicom_node.intake import name_of
 from dicom_node.reports import Marker, open_report
 from dicom_node.tokens import SESSION_SECONDS
 from sifdetect.findings import to_json
-from tests.node_http import TOKEN, Serving, body_of, serving
+from tests.node_http import TOKEN, Serving, body_of, is_answered, serving
 from tests.node_runner import _absent
 from tests.node_world import image, study
 
@@ -158,6 +162,32 @@ def test_a_form_that_is_none_is_refused(one: Serving) -> None:
     ):
         headers = {"Content-Type": kind}
         assert one.ask("/login", method="POST", body=body, headers=headers).status == 403
+
+
+def test_who_leaves_within_a_form_is_no_failure_of_the_node(tmp_path: Path) -> None:
+    """Anybody can do so: it must not raise the alarm that failures are for."""
+    with serving(tmp_path) as port:
+        head = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+        kind = b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", port.port), timeout=10) as line:
+                line.sendall(head + kind + b"token=")
+                time.sleep(0.1)
+        assert is_answered(port)
+        time.sleep(0.5)
+        assert port.events("http request failed") == []
+
+
+def test_who_shows_a_wrong_token_is_an_alert(tmp_path: Path) -> None:
+    """In the audit log, for uploads and for the login; the token itself is not told."""
+    auditor = Auditor(AuditConfig(), tmp_path, title="SIFDETECT")
+    with serving(tmp_path, auditor=auditor) as port:
+        assert port.store(b"", Authorization="Bearer guessed-by-nobody").status == 401
+        assert port.submit("/login", token="guessed-by-nobody").status == 401
+        told = (tmp_path / "audit" / "audit.xml").read_text()
+    assert told.count("Security Alert") == len(told.splitlines()) == 2
+    assert told.count('ParticipantObjectID="127.0.0.1"') == 2
+    assert "guessed" not in told
 
 
 def test_many_studies_come_in_pages_the_newest_first(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from dicom_node.archive_settings import ArchiveConfig, PriorsConfig
+from dicom_node.auditlog import Auditor
 from dicom_node.campaign import Campaign
 from dicom_node.circumstances import circumstances_of
 from dicom_node.completion import archive_of
@@ -32,12 +33,14 @@ from tests import node_world as world
 from tests.e2e.orthanc import Orthanc
 from tests.ports import free_port
 from tests.result_cases import bilateral
+from tests.test_node_audit import counts, lines, summary
 
 pytestmark = pytest.mark.e2e
 
 PATIENT = {"PatientID": "P-1", "PatientName": "Prior^Paula", "PatientBirthDate": "19400101"}
 MOVE_TITLE = "SIFPRIORS"
 WAIT_S = 60.0
+FETCHED = ("DICOM Instances Transferred", "C", "0")
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +109,9 @@ def test_the_earlier_study_is_fetched(
     came = [dcmread(path) for path in folder.iterdir()]
     assert {str(one.SOPInstanceUID) for one in came} == {str(one.SOPInstanceUID) for one in wanted}
     assert came[0].pixel_array.shape == (32, 40)
+    (told,) = lines(tmp_path / "data" / "audit")
+    assert (summary(told)[:3], counts(told)) == (FETCHED, {str(wanted[0].SOPClassUID): 6})
+    assert (str(wanted[0].StudyInstanceUID) in told, f"P-{how}" in told) == (True, True)
 
 
 def test_our_own_report_stands_in_for_images_that_are_too_many(
@@ -221,7 +227,9 @@ def _prior(config: Config, study: Sequence[Dataset]) -> tuple[StudyFolder, dict[
         series_instance_uid=str(first.SeriesInstanceUID),
     )
     spool.store(header, Kind.IMAGE, (buffer.getvalue(),))
-    priors = Priors(config, spool=spool, archive=archive_of(config), now=time.time)
+    auditor = Auditor(config.audit, config.storage.folder, title="SIFDETECT")
+    archive = archive_of(config)
+    priors = Priors(config, spool=spool, archive=archive, now=time.time, auditor=auditor)
     priors.seek(header.study_instance_uid)
     folder = spool.study(header.study_instance_uid)
     deadline = time.monotonic() + WAIT_S

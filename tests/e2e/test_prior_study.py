@@ -1,12 +1,14 @@
-"""A study of today and one of last year that the archive holds: the report says what is new."""
+"""Studies of three years, earlier ones in the archive: the report says what is new or unchanged."""
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pydicom
 import pytest
 from pydicom.uid import Comprehensive3DSRStorage
 
+from dicom_node.intake import name_of
 from sifdetect.findings import Morphology
 from sifdetect.learn.scanned import write_study
 from sifdetect.synth.case import Protocol, make_case
@@ -26,12 +29,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ANSWER_TIMEOUT_S = 500.0
 PEER, PRIORS = "sifdetect", ("SIFPRIORS", "priors")
+YEARS = ("20230105", "20240105", "20250105")
+MOVED_MM = (9.0, -6.0, 14.0)
 PATIENT = {"PatientID": "P-77", "PatientName": "Prior^Paula", "PatientBirthDate": "19400101"}
 
 
 @dataclass(frozen=True)
 class Told:
-    """What came of today's study.
+    """What came of a study.
 
     Attributes:
         findings: the findings JSON beside the objects in the spool.
@@ -46,14 +51,19 @@ class Told:
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[pydicom.Dataset]]:
-    """One patient without a fracture in 2023, and with one in both alae in 2024."""
-    made = {}
-    for day, morphology in (("20230105", Morphology.NONE), ("20240105", Morphology.BILATERAL)):
-        folder = tmp_path_factory.mktemp(f"study-{day}")
+    """One patient without a fracture in 2023, with one in both alae in 2024, and still in 2025."""
+    files = {}
+    for morphology in (Morphology.NONE, Morphology.BILATERAL):
+        folder = tmp_path_factory.mktemp(morphology.name)
         protocol = Protocol(with_ct=False)
         write_study(make_case(fresh_bilateral(), morphology=morphology, protocol=protocol), folder)
-        made[day] = [_dated(path, day) for path in sorted(folder.rglob("*.dcm"))]
-    return made
+        files[morphology] = sorted(folder.rglob("*.dcm"))
+    first, second, third = YEARS
+    return {
+        first: [_dated(path, first) for path in files[Morphology.NONE]],
+        second: [_dated(path, second) for path in files[Morphology.BILATERAL]],
+        third: [_moved(_dated(path, third)) for path in files[Morphology.BILATERAL]],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +71,8 @@ def told(
     studies: dict[str, list[pydicom.Dataset]],
     tool: Callable[[str], Path],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Told]:
-    """The earlier study lies in Orthanc, today's is sent from there to the node."""
+) -> Iterator[dict[str, Told]]:
+    """The first study lies in Orthanc; the next two are sent from there to the node, in turn."""
     folder, port, move_port = tmp_path_factory.mktemp("hospital"), free_port(), free_port()
     peers = {PEER: (AE_TITLE, port), PRIORS[1]: (PRIORS[0], move_port)}
     more = f"""
@@ -74,39 +84,46 @@ move_port = {move_port}
 [priors]
 enabled = true
 """
-    before, now = studies["20230105"], studies["20240105"]
     with (
         Orthanc(tool("Orthanc"), folder / "orthanc", peers) as pacs,
         Node(folder / "node", port, Destination(pacs.ae_title, pacs.dicom_port), more=more) as node,
     ):
-        for one in before:
+        for one in studies[YEARS[0]]:
             pacs.upload(_part10(one))
-        (study_id,) = {pacs.upload(_part10(one)) for one in now}
-        pacs.send_study(study_id, PEER)
-        uid = str(now[0].StudyInstanceUID)
-        _await(node, uid)
-        (report,) = pacs.find_instances(uid, SOPClassUID=Comprehensive3DSRStorage)
-        yield Told(
-            findings=json.loads(_one(node, "reports/*/results/**/findings.json").read_text()),
-            report=pacs.retrieve(report),
-            fetched=frozenset(
-                str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID)
-                for path in node.spool.glob("studies/*/prior/images/*")
-            ),
-        )
+        yield {day: _sent(pacs, node, studies[day]) for day in YEARS[1:]}
+
+
+def _sent(pacs: Orthanc, node: Node, study: list[pydicom.Dataset]) -> Told:
+    (study_id,) = {pacs.upload(_part10(one)) for one in study}
+    pacs.send_study(study_id, PEER)
+    uid = str(study[0].StudyInstanceUID)
+    _await(node, uid)
+    (report,) = pacs.find_instances(uid, SOPClassUID=Comprehensive3DSRStorage)
+    folder = node.spool / "studies" / name_of(uid)
+    (findings,) = folder.glob("reports/*/results/**/findings.json")
+    return Told(
+        findings=json.loads(findings.read_text()),
+        report=pacs.retrieve(report),
+        fetched=frozenset(
+            str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID)
+            for path in folder.glob("prior/images/*")
+        ),
+    )
 
 
 def test_the_earlier_study_is_fetched_whole(
-    told: Told, studies: dict[str, list[pydicom.Dataset]]
+    told: dict[str, Told], studies: dict[str, list[pydicom.Dataset]]
 ) -> None:
-    """By C-MOVE, while today's still arrives, and it becomes no study of its own."""
-    assert told.fetched == {str(one.SOPInstanceUID) for one in studies["20230105"]}
+    """By C-MOVE, while the next still arrives, and it becomes no study of its own: the newest."""
+    for before, day in pairwise(YEARS):
+        assert told[day].fetched == {str(one.SOPInstanceUID) for one in studies[before]}
 
 
-def test_what_was_not_there_last_year_is_new(told: Told) -> None:
+def test_what_was_not_there_last_year_is_new(told: dict[str, Told]) -> None:
     """Each fracture of today is named as new, laid over the sacrum of the earlier date."""
-    compared = told.findings["comparison"]
-    assert told.findings["presence"] == "present"
+    findings = told["20240105"].findings
+    compared = findings["comparison"]
+    assert findings["presence"] == "present"
     assert compared["prior_date"] == "2023-01-05"
     assert compared["days"] == 365
     assert compared["registration"]["accepted"]
@@ -114,12 +131,32 @@ def test_what_was_not_there_last_year_is_new(told: Told) -> None:
     assert changes == {("left", "new"), ("right", "new")}
 
 
-def test_the_archive_gets_a_report_that_says_so(told: Told) -> None:
+def test_what_is_as_it_was_is_unchanged(told: dict[str, Told]) -> None:
+    """The fractures of a year ago, on a table that has moved, are neither new nor gone."""
+    findings = told["20250105"].findings
+    compared = findings["comparison"]
+    assert findings["presence"] == "present"
+    assert (compared["prior_date"], compared["days"]) == ("2024-01-05", 366)
+    assert compared["registration"]["accepted"]
+    moved = compared["registration"]["shift_mm"]
+    assert moved == pytest.approx(math.hypot(*MOVED_MM), abs=2.0)
+    changes = {(one["side"], one["change"]) for one in compared["changes"]}
+    assert changes == {("left", "unchanged"), ("right", "unchanged")}
+
+
+@pytest.mark.parametrize(
+    ("day", "before", "word"),
+    [("20240105", "2023-01-05", "new"), ("20250105", "2024-01-05", "unchanged")],
+)
+def test_the_archive_gets_a_report_that_says_so(
+    told: dict[str, Told], day: str, before: str, word: str
+) -> None:
     """In its text, with the date of the study that it was compared with."""
-    words = [str(one.value) for one in told.report.iterall() if one.keyword == "TextValue"]
+    report = told[day].report
+    words = [str(one.value) for one in report.iterall() if one.keyword == "TextValue"]
     said = " ".join(words)
-    assert "2023-01-05" in said
-    assert "new" in said.lower()
+    assert before in said
+    assert word in said.lower()
 
 
 def _dated(path: Path, day: str) -> pydicom.Dataset:
@@ -137,6 +174,13 @@ def _dated(path: Path, day: str) -> pydicom.Dataset:
     return made
 
 
+def _moved(made: pydicom.Dataset) -> pydicom.Dataset:
+    """An instance as it is with the table moved."""
+    places = zip(made.ImagePositionPatient, MOVED_MM, strict=True)
+    made.ImagePositionPatient = [round(float(at) + by, 4) for at, by in places]
+    return made
+
+
 def _part10(dataset: pydicom.Dataset) -> bytes:
     buffer = BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
@@ -151,8 +195,3 @@ def _await(node: Node, uid: str) -> None:
             return
         time.sleep(1)
     raise AssertionError(f"no answer in {ANSWER_TIMEOUT_S} s:\n{node.log()}")
-
-
-def _one(node: Node, pattern: str) -> Path:
-    (found,) = node.spool.glob(f"studies/*/{pattern}")
-    return found
