@@ -84,7 +84,7 @@ PRESENCE: tuple[Rule[Facts, Presence], ...] = (
         "no finding, outline of the sacrum uncertain",
         lambda f: not f.context.outline_certain,
         Presence.INDETERMINATE,
-        "what was outlined may be something else (decision 0035)",
+        "what was outlined may be something else (decision 0033)",
     ),
     Rule(
         "edema on both sides of a sacroiliac joint, sacrum wholly in view",

@@ -46,7 +46,7 @@ _LEAST_MM3 = 8000.0
 _LEAST_CERTAIN = 0.75
 _CERTAIN = {Modality.CT: 0.90, Modality.MR: 0.78}
 """Certainty of the sacrum's outline. Below the first it is something else; below the second it may
-be, or lies elsewhere than it seems, and nothing is stated on it (decision 0035)."""
+be, or lies elsewhere than it seems, and nothing is stated on it (decision 0033)."""
 
 
 @dataclass

@@ -17,7 +17,7 @@ from sifdetect.measurements import UNCERTAIN
 from sifdetect.pipeline import analyze_study
 from sifdetect.segment import PreparedRegion, interpret
 from sifdetect.study import Analysis, Study
-from sifdetect.volume import Grid, SacralFrame
+from sifdetect.volume import Grid, SacralFrame, Segmentation
 from tests.bundles import PaintedModels, Painting
 from tests.test_pipeline import CENTER, axial, broken_on_the_left, coronal, series
 
@@ -58,40 +58,30 @@ UNSURE_ON_MR = 0.335
 """0.76: MR is believed from 0.78 on, CT from 0.90."""
 
 
-def test_the_certainty_is_that_of_the_sacrum_alone() -> None:
-    """Softmax of the classes over the voxels of the sacrum; what is around it does not count."""
-    spec = region_spec(Modality.CT)
-    assert spec.shape is not None
+def outlined(body: float) -> Segmentation:
+    """A cube of body whose logit is ``body``, the background's is 0.1 and all others' are 0."""
+    spec = replace(region_spec(Modality.CT), threshold=(0.5,) * 5, temperature=(1.0,) * 5)
     assert spec.low_mm is not None
     assert spec.high_mm is not None
     frame = SacralFrame(np.zeros(3), np.diag([1.0, -1.0, 1.0]))
     grid = frame.grid(spec.low_mm, spec.high_mm, spec.spacing_mm)
-    spec = replace(spec, threshold=(0.5,) * 5, temperature=(1.0,) * 5)
-    output = np.zeros((len(spec.outputs), *spec.shape), dtype=np.float32)
+    output = np.zeros((len(spec.outputs), *grid.shape), dtype=np.float32)
     output[RegionClass.BACKGROUND] = 0.1
-    middle = tuple(slice(n // 2 - 8, n // 2 + 8) for n in spec.shape)
-    output[(RegionClass.SACRAL_BODY, *middle)] = 2.0
-    prepared = PreparedRegion(
-        np.zeros((len(spec.inputs), *spec.shape), np.float32), grid, np.ones(spec.shape, np.bool_)
-    )
+    output[RegionClass.SACRAL_BODY, 40:60, 40:60, 40:60] = body
+    channels = np.zeros((len(spec.inputs), *grid.shape), dtype=np.float32)
+    whole_view = np.ones(grid.shape, dtype=np.bool_)
+    return interpret(output, PreparedRegion(channels, grid, whole_view), frame, spec)
+
+
+def test_the_certainty_is_that_of_the_sacrum_alone() -> None:
+    """Softmax of the classes over the voxels of the sacrum; what is around it does not count."""
     expected = np.exp(2.0) / (np.exp(2.0) + np.exp(0.1) + len(RegionClass) - 2)
-    found = interpret(output, prepared, frame, spec)
-    assert found.certainty == pytest.approx(expected, abs=1e-5)
+    assert outlined(2.0).certainty == pytest.approx(expected, abs=1e-5)
 
 
 def test_without_a_sacrum_there_is_no_certainty() -> None:
     """Nothing is outlined."""
-    spec = region_spec(Modality.CT)
-    assert spec.low_mm is not None
-    assert spec.high_mm is not None
-    frame = SacralFrame(np.zeros(3), np.diag([1.0, -1.0, 1.0]))
-    grid = frame.grid(spec.low_mm, spec.high_mm, spec.spacing_mm)
-    spec = replace(spec, threshold=(0.5,) * 5, temperature=(1.0,) * 5)
-    prepared = PreparedRegion(
-        np.zeros((len(spec.inputs), *grid.shape), np.float32), grid, np.ones(grid.shape, np.bool_)
-    )
-    output = np.zeros((len(spec.outputs), *grid.shape), dtype=np.float32)
-    assert interpret(output, prepared, frame, spec).certainty == 0.0
+    assert outlined(0.0).certainty == 0.0
 
 
 @pytest.mark.parametrize("weighting", [None, MrWeighting.STIR])
@@ -103,6 +93,7 @@ def test_nothing_is_excluded_on_an_outline_that_is_unsure(weighting: MrWeighting
     unsure = analyzed(whole(grid), weighting, share).findings
     assert sure.presence is Presence.ABSENT
     assert unsure.presence is Presence.INDETERMINATE
+    assert unsure.presence_reason is not None
     assert unsure.presence_reason.rule == "no finding, outline of the sacrum uncertain"
     assert "outline-uncertain" in {warning.code for warning in unsure.warnings}
     assert "outline-uncertain" not in {warning.code for warning in sure.warnings}
