@@ -1,9 +1,9 @@
 """What `sifdetect analyze` costs on a whole-pelvis CT: time of each stage and peak memory.
 
-    python benchmarks/analyze.py [--slices 300] [--engine openvino|torch]
+    python benchmarks/analyze.py [--slices 300] [--study FOLDER] [--engine openvino|torch]
 
-Writes a synthetic 512×512 CT as DICOM, analyses it in a process of its own (start-up included) and
-prints a table with the machine's cores.
+Writes a synthetic 512×512 CT as DICOM, or takes the study that is given, analyses it in a process
+of its own (start-up included) and prints a table with the machine's cores.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--slices", type=int, default=300)
     parser.add_argument("--slice-mm", type=float, default=0.8)
+    parser.add_argument("--study", type=Path, help="of DICOM files; no CT is made then")
     parser.add_argument("--engine", choices=("auto", "openvino", "torch"), default="auto")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        scan, out = Path(folder, "scan"), Path(folder, "out")
-        write_scan(scan, options.slices, options.slice_mm)
+        scan, out = options.study or Path(folder, "scan"), Path(folder, "out")
+        if options.study is None:
+            write_scan(scan, options.slices, options.slice_mm)
         command = [sys.executable, "-m", "sifdetect.cli", "analyze", str(scan), "-o", str(out)]
         start = time.perf_counter()
         done = subprocess.run(
@@ -50,7 +52,8 @@ def main() -> int:
         wall = time.perf_counter() - start
     findings = json.loads(done.stdout)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(table(findings, wall, used, f"{SIDE}×{SIDE}×{options.slices}, {options.engine}"))
+    what = f"{SIDE}×{SIDE}×{options.slices}" if options.study is None else options.study.name
+    print(table(findings, wall, used, f"{what}, {options.engine}"))
     return 0
 
 

@@ -77,6 +77,7 @@ def _predictor() -> Any:
     configuration = {
         "data_identifier": "random", "preprocessor_name": "DefaultPreprocessor", "batch_size": 2,
         "patch_size": PATCH, "spacing": [1.0, 1.0, 1.0],
+        "architecture": {},  # asked for by name; the network is built above
     }  # fmt: skip
     plans = PlansManager(
         {"plans_name": "nnUNetPlans", "dataset_name": "random",
