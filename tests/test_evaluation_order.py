@@ -1,4 +1,4 @@
-"""Results are gone on with only where the bundles would answer as they did."""
+"""Results are gone on with only where the bundles would answer as they did; reports on a part."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from sifdetect import app
 from sifdetect.bundle import METADATA
+from sifdetect.cli import main
 from sifdetect.engine import Engine, Models
 from sifdetect.errors import UsageError
 from sifdetect.learn.evaluation.run import evaluate
 from sifdetect.learn.evaluation.sources import Case
-from tests.bundles import random_models
+from tests.bundles import PaintedModels, random_models
+from tests.evaluation_cases import write_case
 
 
 class NoCases:
@@ -83,3 +86,30 @@ def test_what_is_told_of_a_bundle_changes_no_answer(tmp_path: Path) -> None:
     evaluate(NoCases(), Models(models, engine=Engine.TORCH), tmp_path / "out")
     _changed(models, _provenance)
     assert evaluate(NoCases(), Models(models, engine=Engine.TORCH), tmp_path / "out") == []
+
+
+def test_a_report_on_what_there_is_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two cases was done when the run was stopped: it is reported, the other not begun."""
+    monkeypatch.setattr(app, "load_models", lambda options: PaintedModels())
+    data, out = tmp_path / "cases", tmp_path / "out"
+    write_case(data / "first", fractured=True, looks_fractured=True)
+    assert main(["evaluate", str(data), "-o", str(out), "-q"]) == 0
+    write_case(data / "second", fractured=False, looks_fractured=False)
+    before = (out / "cases.jsonl").read_text()
+    assert main(["evaluate", str(data), "-o", str(out), "--so-far", "-q"]) == 0
+    assert (out / "cases.jsonl").read_text() == before
+    document = json.loads((out / "evaluation.json").read_text())
+    assert document["study"][0]["n"] == 1
+    assert "--so-far" in document["head"]["made"]["command"]
+
+
+def test_nothing_so_far_is_exit_code_4(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is nothing to report on; one sentence says how to begin."""
+    monkeypatch.setattr(app, "load_models", lambda options: PaintedModels())
+    write_case(tmp_path / "cases/first", fractured=True, looks_fractured=True)
+    out = tmp_path / "out"
+    assert main(["evaluate", str(tmp_path / "cases"), "-o", str(out), "--so-far"]) == 4
+    assert "holds no case that was evaluated" in capsys.readouterr().err
+    assert not (out / "evaluation.json").exists()

@@ -43,6 +43,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes side by side (default: 1)"
     )
+    parser.add_argument(
+        "--so-far", action="store_true", help="the report on what OUT holds; evaluate nothing"
+    )
     parser.add_argument("--engine", choices=("auto", "openvino", "torch"), default="auto")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     add_common(parser)
@@ -61,17 +64,20 @@ def run(options: argparse.Namespace) -> int:
     from sifdetect import app  # noqa: PLC0415  # heavy; --help must not wait for it
     from sifdetect.engine import Engine  # noqa: PLC0415  # as above
     from sifdetect.learn.evaluation import report  # noqa: PLC0415  # as above
-    from sifdetect.learn.evaluation.run import bundles, evaluate  # noqa: PLC0415  # as above
+    from sifdetect.learn.evaluation import run as evaluation  # noqa: PLC0415  # as above
 
     chosen = app.Options(models=models, engine=Engine(options.engine), device=options.device)
     loaded = app.load_models(chosen)
     source = _source(data, options)
-    rows = evaluate(source, loaded, options.out, jobs=options.jobs, progress=_show)
+    if options.so_far:
+        rows = evaluation.so_far(source, loaded, options.out)
+    else:
+        rows = evaluation.evaluate(source, loaded, options.out, jobs=options.jobs, progress=_show)
     made = {
         "command": _command(options),
         "engine": f"{loaded.engine.value} on {loaded.device}, {report.cores()} cores",
     }
-    document = report.write_report(options.out, rows, bundles(loaded.folder), made=made)
+    document = report.write_report(options.out, rows, evaluation.bundles(loaded.folder), made=made)
     if options.json:
         print(json.dumps(document["study"][0], ensure_ascii=False))
     else:
@@ -109,6 +115,7 @@ def _source(data: Path | None, options: argparse.Namespace) -> Source:
 def _command(options: argparse.Namespace) -> str:
     """What to type for the same figures; where the results go makes none of them."""
     words = ["sifdetect", "evaluate", *(str(path) for path in options.paths)]
+    words += ["--so-far"] if options.so_far else []
     named: dict[str, Any] = {
         "--models": options.models,
         "--cases": options.cases,

@@ -13,7 +13,7 @@ from typing import Any
 import sifdetect
 from sifdetect.bundle import METADATA, BundleSpec, read_spec, spec_to_json
 from sifdetect.engine import Models
-from sifdetect.errors import UsageError
+from sifdetect.errors import UnreadableInput, UsageError
 from sifdetect.learn.evaluation.row import Row
 from sifdetect.learn.evaluation.sources import Source
 from sifdetect.learn.evaluation.workers import Done, evaluated
@@ -64,6 +64,25 @@ def evaluate(
         if progress is not None:
             progress(sum(name in rows for name in names), len(names), done.row)
     return [rows[name] for name in names]
+
+
+def so_far(source: Source, models: Models, out: Path) -> list[Row]:
+    """The rows that ``out`` holds, in the source's order; no case is evaluated.
+
+    Raises:
+        UnreadableInput: ``out`` holds none of its cases.
+        UsageError: ``out`` holds the evaluation of something else.
+        ModelError: a bundle is missing or altered.
+    """
+    names = source.names()
+    out.mkdir(parents=True, exist_ok=True)
+    _settle_order(out, {**source.order(), **_reader(models)})
+    rows = _kept(out / ROWS, source, names)
+    if not rows:
+        raise UnreadableInput(
+            f"{out} holds no case that was evaluated", hint="Leave --so-far away to begin"
+        )
+    return [rows[name] for name in names if name in rows]
 
 
 def bundles(folder: Path) -> list[BundleSpec]:
