@@ -21,7 +21,7 @@ from sifdetect.findings import (
 from sifdetect.fragility import bakker
 from sifdetect.measurements import Measurements
 from sifdetect.patterns import morphology
-from sifdetect.rules import COMPLETE, Context, Facts, Rule, first_match
+from sifdetect.rules import COMPLETE, OUTLINE_UNCERTAIN, Context, Facts, Rule, first_match
 
 __all__ = ["Classification", "Context", "classify"]
 
@@ -174,16 +174,19 @@ def classify(measurements: Measurements, context: Context) -> Classification:
 
 def _coverage(facts: Facts) -> Coverage:
     by_level = {level: facts.context.coverage.get(level, 0.0) for level in SacralLevel}
+    limits = [
+        f"{level.name} is only in view to {100 * share:.0f} %"
+        if share > 0
+        else f"{level.name} is not in view"
+        for level, share in by_level.items()
+        if share < COMPLETE
+    ]
+    if not facts.context.outline_certain:
+        limits.append("this holds if the outline of the sacrum is right, which is uncertain")
     return Coverage(
         sacrum=sum(share * by_level[level] for level, share in LEVEL_SHARE.items()),
         by_level=by_level,
-        limits=tuple(
-            f"{level.name} is only in view to {100 * share:.0f} %"
-            if share > 0
-            else f"{level.name} is not in view"
-            for level, share in by_level.items()
-            if share < COMPLETE
-        ),
+        limits=tuple(limits),
     )
 
 
@@ -195,7 +198,7 @@ def _cautions(facts: Facts) -> tuple[Warning, ...]:
 
 _CAUTIONS = (
     (
-        "outline-uncertain",
+        OUTLINE_UNCERTAIN,
         lambda f: not f.context.outline_certain,
         "the outline of the sacrum is uncertain: it may lie elsewhere than shown, and less of it"
         " may be in view; a dedicated sacral MRI is advised (ACR appropriateness 9)",

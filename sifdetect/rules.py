@@ -116,6 +116,8 @@ class Facts:
         return self.measurements.sides[side].in_view < HALF_SEEN
 
 
+OUTLINE_UNCERTAIN = "outline-uncertain"
+"""Code of the warning that what was outlined may not be the sacrum."""
 NO_EDEMA = "marrow edema is not seen on CT: a fracture without a line may be missed"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sifdetect.anatomy import Modality, MrWeighting, RegionClass
 from sifdetect.bundle import region_spec
+from sifdetect.dicom import sentences
 from sifdetect.engine import Bundle
 from sifdetect.errors import NoSacrumInView
 from sifdetect.findings import Presence
@@ -108,6 +109,18 @@ def test_no_fracture_is_stated_on_an_outline_that_is_unsure() -> None:
     assert unsure.fractures == ()
     stated = [fracture.side for fracture in sure.fractures]
     assert [one.side for one in unsure.other_findings if one.kind == UNCERTAIN] == stated
+
+
+def test_the_report_begins_with_the_outline() -> None:
+    """The first sentence says it, and what is in view is called uncertain as well."""
+    sure = analyzed(broken_on_the_left(axial()), None, SURE).findings
+    unsure = analyzed(broken_on_the_left(axial()), None, UNSURE).findings
+    first = sentences.headline(unsure)
+    assert first.startswith("Indeterminate: the outline of the sacrum is uncertain; look at it")
+    assert "(left)" in first
+    assert "This holds if the outline of the sacrum is right" in sentences.coverage(unsure)[-1]
+    assert sentences.recommendations(unsure)[0].startswith("The outline of the sacrum is uncertain")
+    assert "outline" not in " ".join([sentences.headline(sure), *sentences.coverage(sure)])
 
 
 @pytest.mark.parametrize("weighting", [None, MrWeighting.STIR])

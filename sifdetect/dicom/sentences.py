@@ -30,14 +30,14 @@ from sifdetect.findings import (
     StudyFindings,
 )
 from sifdetect.measurements import UNCERTAIN
-from sifdetect.rules import COMPLETE
+from sifdetect.rules import COMPLETE, OUTLINE_UNCERTAIN
 
 SEEN_WHOLE = COMPLETE
 """Share of a sacral level in view from which it counts as seen: the classification's own."""
 
 _UNSTATED = "not certain enough to be called a fracture"
 _ADVICE = (
-    "outline-uncertain",
+    OUTLINE_UNCERTAIN,
     "sacrum-partly-covered",
     "no-fluid-sensitive-series",
     "ct-sensitivity",
@@ -62,6 +62,9 @@ def _answer(findings: StudyFindings) -> str:
             f"{_extent(findings)}, {certainty}."
         )
     uncertain = _uncertain(findings)
+    if outline_is_uncertain(findings):
+        also = f", and at the {uncertain}" if uncertain else ""
+        return f"Indeterminate: the outline of the sacrum is uncertain; look at it{also}."
     if uncertain:
         share = percent(findings.coverage.sacrum)
         seen = f"; {share} of the sacrum in view" if is_partial(findings) else ""
@@ -127,6 +130,11 @@ def _extent(findings: StudyFindings) -> str:
     if findings.morphology.value not in (Morphology.NONE, Morphology.INDETERMINATE):
         parts.append(PATTERN[findings.morphology.value])
     return ", ".join(parts)
+
+
+def outline_is_uncertain(findings: StudyFindings) -> bool:
+    """True where what was outlined may not be the sacrum, or not where it lies."""
+    return any(warning.code == OUTLINE_UNCERTAIN for warning in findings.warnings)
 
 
 def is_partial(findings: StudyFindings) -> bool:

@@ -95,7 +95,9 @@ def _tiles(page: Page, findings: StudyFindings, top: int) -> int:
         shown.append(("Read from", ", ".join(dict.fromkeys(used)) or "-"))
     if "probability" not in sentences.headline(findings):
         shown.insert(0, ("Probability", sentences.chance(findings)))
-    shown.append(("Sacrum in view", words.percent(findings.coverage.sacrum)))
+    unsure = sentences.outline_is_uncertain(findings)
+    share = "uncertain" if unsure else words.percent(findings.coverage.sacrum)
+    shown.append(("Sacrum in view", share))
     needs = [max(width(drawable(value), 16, _BOLD), width(name, 13)) + 24 for name, value in shown]
     spare = _INSIDE - _GAP * (len(shown) - 1) - sum(needs)
     left = float(_EDGE)
@@ -172,12 +174,13 @@ def _coverage(page: Page, findings: StudyFindings, top: int) -> None:
     """A bar for each sacral level: the share that was in the field of view."""
     page.text((_EDGE, top), "In the field of view", size=15, weight=_BOLD)
     y, left, room = top + 27, _EDGE + 30, 176
+    unsure = sentences.outline_is_uncertain(findings)
     for level in SacralLevel:
         share = findings.coverage.by_level.get(level)
         page.text((_EDGE, y + 7), level.name, size=14, color=MUTED, anchor="lm")
         page.box((left, y, left + room, y + 14), PANEL, radius=3)
         if share:
-            seen = GOOD if share >= sentences.SEEN_WHOLE else AMBER
+            seen = GOOD if share >= sentences.SEEN_WHOLE and not unsure else AMBER
             page.box((left, y, left + room * min(1.0, share), y + 14), seen, radius=3)
         text = "not measured" if share is None else words.percent(share) if share else "not seen"
         page.text((left + room + 10, y + 7), text, size=14, anchor="lm")
