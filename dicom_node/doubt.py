@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from hashlib import file_digest
 from pathlib import Path
 
+from blake3 import blake3
+
 from dicom_node import logs
 from dicom_node.durable import sync_file, sync_folder
 
@@ -34,11 +36,16 @@ def settle_doubtful(leftovers: Iterable[Path], studies: Path) -> None:
 
 
 def _judge(path: Path) -> None:
-    with path.open("rb") as file:
-        is_whole = file_digest(file, "sha256").hexdigest() == path.name.split(".")[1]
-    if is_whole:
+    if path.name.split(".")[1] in _digests(path):
         sync_file(path)
     else:
         path.unlink()  # nobody was told that it is safe
         logs.warning("unfinished instance removed", study=path.parent.parent.name)
     sync_folder(path.parent)
+
+
+def _digests(path: Path) -> tuple[str, str]:
+    """What its final name may hold: the digest of this version, and the one of earlier ones."""
+    with path.open("rb") as file:
+        earlier = file_digest(file, "sha256").hexdigest()
+    return blake3().update_mmap(path).hexdigest(), earlier

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
+
+from blake3 import blake3
 
 from dicom_node.durable import OWN_FILE, PARTIAL
 
@@ -23,7 +25,7 @@ class Incoming:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor: int | None = os.open(self._path, flags, OWN_FILE)
         self._is_synced = False
-        self._content = sha256()
+        self._content = blake3()
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Append ``chunk``.
@@ -46,8 +48,12 @@ class Incoming:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what was written, in hexadecimal."""
+        """BLAKE3 of what was written, 64 hexadecimal digits."""
         return self._content.hexdigest()
+
+    def is_same_as(self, path: Path) -> bool:
+        """Whether that file has the same content, byte by byte."""
+        return filecmp.cmp(self._path, path, shallow=False)
 
     def sync(self) -> None:
         """Make the content survive a power cut; does so once.

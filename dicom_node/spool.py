@@ -1,7 +1,7 @@
 """The spool: instances on disk, safe before the sender is told so. The truth of what was received.
 
 ``studies/<SHA-256 of the Study Instance UID>/`` holds ``study.json`` and one folder for each kind
-of instance; a file is called ``<SHA-256 of the SOP Instance UID>.<SHA-256 of the content>.dcm``.
+of instance; a file is called ``<SHA-256 of the SOP Instance UID>.<BLAKE3 of the content>.dcm``.
 The same UID with other content never replaces the first: it is kept beside, in ``conflicts``.
 """
 
@@ -74,6 +74,10 @@ class _Index:
         if folder not in self.syncs:
             self.syncs[folder] = FolderSync(path)
         return self.syncs[folder]
+
+    def holds(self, stem: str, incoming: Incoming) -> bool:
+        """Whether what is held under that name has this content: other versions hash otherwise."""
+        return any(incoming.is_same_as(path) for path in self.path.glob(f"*/{stem}{_SUFFIX}"))
 
     def enter(self, one: _Newcomer, digest: str) -> None:
         """Give it its name, under the lock; raises OSError."""
@@ -191,6 +195,8 @@ class Spool:
         index = self._index(header.study_instance_uid)
         with index.lock:
             held = index.digests.get(identity)
+            if held and held != digest and index.holds(f"{identity}.{held}", incoming):
+                digest = held
             folder = kind.value if held in (None, digest) else "conflicts"
             sync, first = index.sync_of(folder), index.settling.get(identity)
             path = f"{index.path}/{folder}/{identity}.{digest}{_SUFFIX}"

@@ -154,4 +154,5 @@ def test_a_study_is_reported_beside_eighty_silent_connections(tmp_path: Path) ->
                 visitor.sendall(dialogue.request()[:50])
         assert scanner.send(node.port, world.study(20))
         faults.settle(node, scanner)
+        assert node.stop() == 0
     faults.assert_nothing_is_lost(node, scanner, arrived)

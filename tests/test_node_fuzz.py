@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import ImplicitVRLittleEndian
@@ -79,7 +79,7 @@ def check_after(one: Received, said: bytes) -> None:
     for kind, _ in dialogue.answers(one.port, said):
         assert kind in tuple(pdu.Kind)
     for path in one.stored():
-        assert sha256(path.read_bytes()).hexdigest() == path.name.split(".")[1]
+        assert blake3(path.read_bytes()).hexdigest() == path.name.split(".")[1]
     assert not list(one.spool.folder.rglob("*.part"))
     for trouble in TROUBLES:
         assert one.events(trouble) == []

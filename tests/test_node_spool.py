@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from dicom_node.durable import make_folder, read_json, write_json
 from dicom_node.intake import Header, Kind, name_of
@@ -45,7 +46,7 @@ def test_an_instance_is_kept_under_hashes(spool: Spool) -> None:
     assert path.parts[-3:] == (
         name_of(STUDY),
         "images",
-        f"{name_of('1.2.3.1')}.{sha256(b'headbody').hexdigest()}.dcm",
+        f"{name_of('1.2.3.1')}.{blake3(b'headbody').hexdigest()}.dcm",
     )
     assert list((spool.folder / "incoming").iterdir()) == []
 
@@ -122,6 +123,24 @@ def test_what_has_two_names_at_a_start_is_compared_with_its_digest(spool: Spool)
     assert len(after.study(STUDY).names(Kind.IMAGE)) == 1
     assert after.store(header(1), Kind.IMAGE, (b"whole",)) is Stored.SAME
     assert after.store(header(2), Kind.IMAGE, (b"whole",)) is Stored.NEW
+
+
+def test_a_spool_of_an_earlier_version_goes_on(spool: Spool) -> None:
+    """Its files are named by SHA-256: the same content is still the same, also after a kill."""
+    for number in (1, 2):
+        spool.store(header(number), Kind.IMAGE, (b"body",))
+        (path,) = spool.folder.glob(f"studies/*/images/{name_of(f'{STUDY}.{number}')}.*")
+        identity = path.name.split(".")[0]
+        earlier = path.with_name(f"{identity}.{sha256(b'body').hexdigest()}.dcm")
+        path.rename(earlier)
+    os.link(earlier, spool.folder / "incoming" / "2.part")
+    after = Spool(spool.folder)
+    after.prepare()
+    assert len(after.study(STUDY).names(Kind.IMAGE)) == 2
+    assert after.store(header(1), Kind.IMAGE, (b"body",)) is Stored.SAME
+    assert after.store(header(2), Kind.IMAGE, (b"other",)) is Stored.CONFLICT
+    assert len(after.study(STUDY).names(Kind.IMAGE)) == 2
+    assert len(after.study(STUDY).conflicts()) == 1
 
 
 def test_who_sends_the_same_waits_until_the_first_is_safe(
