@@ -9,8 +9,10 @@ PACKAGES := orthanc orthanc-dicomweb dcmtk dicom3tools pixelmed-apps default-jre
 # torch comes first and by its exact version: what depends on it then keeps the build that is there.
 TORCH := torch==2.13.0
 # Tests run in two processes; a file stays in one of them, and each computes with one thread.
+# Those that start servers wait more than they compute, so that a third process fits in.
 JOBS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rfEs -n $(JOBS) --dist loadfile
+SLOW_JOBS ?= 3
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rfEs --dist loadfile
 
 export OMP_NUM_THREADS ?= 2
 
@@ -39,10 +41,10 @@ contracts: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 fast: $(VENV)/.ready ## the tests that take seconds
-	$(PYTEST) -m "not slow and not fault and not e2e"
+	$(PYTEST) -n $(JOBS) -m "not slow and not fault and not e2e"
 
 slow: $(VENV)/.ready ## the tests that take longer, break things, or start real servers
-	$(PYTEST) -m "slow or fault or e2e"
+	$(PYTEST) -n $(SLOW_JOBS) -m "slow or fault or e2e"
 
 tidy: $(VENV)/.ready ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -82,13 +82,20 @@ FFP: tuple[Rule[_Pelvis, FfpType | None], ...] = (
         FfpType.IIA,
         _FFP,
     ),
-    Rule("posterior fracture, anterior ring not seen", lambda p: True, FfpType.IIA, _FFP),
+    Rule("posterior fracture, anterior ring not examined", lambda p: True, FfpType.IIA, _FFP),
 )
 """Ia to IIIc and IVb; the ilium and the displaced joint (IIIa, IIIb, IVa, IVc) are not measured."""
 
 
+def without_ring(value: FfpType | None) -> FfpType | None:
+    """What is left of a type where nothing is known of the anterior ring: the least that it is."""
+    if value in (FfpType.IA, FfpType.IB):
+        return None
+    return FfpType.IIA if value in (FfpType.IIB, FfpType.IIC) else value
+
+
 def ffp(facts: Facts) -> FfpFinding:
-    """FFP type; "at least" where the rami are not in view, or the presence is not settled."""
+    """FFP type; "at least" where the rami are not examined, or the presence is not settled."""
     measured = facts.measurements
     pattern = pattern_of(facts)
     shifts = {side: measured.sides[side].shift_mm for side in SIDES}
@@ -130,7 +137,7 @@ def _unseen(ring: Ring) -> tuple[str, ...]:
     hidden = [side for side in (Side.RIGHT, Side.LEFT) if side not in ring.seen]
     unseen = []
     if len(hidden) == 2:
-        unseen.append("the anterior ring is not in view")
+        unseen.append("the anterior ring lies outside of what was examined")
     elif hidden:
-        unseen.append(f"the {hidden[0].value} pubic rami are not in view")
+        unseen.append(f"the {hidden[0].value} pubic rami lie outside of what was examined")
     return (*unseen, "displacement of the ilium and of the sacroiliac joints is not measured")

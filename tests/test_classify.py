@@ -265,7 +265,7 @@ def test_corpus_and_ffp_follow_the_pattern(
     stated = on_ct(PATTERNS[pattern](Phantom(), Side.LEFT))
     assert (stated.bakker.corpus, stated.ffp.value) == (corpus, ffp)
     assert stated.ffp.at_least
-    assert "the anterior ring is not in view" in stated.ffp.unseen
+    assert "the anterior ring lies outside of what was examined" in stated.ffp.unseen
 
 
 def test_every_class_of_a_fracture_carries_rule_evidence_and_unseen() -> None:

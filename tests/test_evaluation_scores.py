@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from sifdetect.findings import Presence
+from sifdetect.findings import FfpFinding, FfpType, Presence
 from sifdetect.learn.evaluation.bootstrap import clustered_mean, proportion, resampled
 from sifdetect.learn.evaluation.froc import Froc
 from sifdetect.learn.evaluation.scores import (
@@ -144,6 +146,20 @@ def test_agreement_is_asked_where_both_state_one() -> None:
     assert [found[name]["value"] for name in ("side", "denis_zone", "denis_left")] == [1, 1, 1]
     assert found["morphology"]["agreed"]["n"] == 1
     assert found["ffp"]["agreed"]["value"] is None
+
+
+def test_types_are_compared_without_a_ring_that_was_not_examined() -> None:
+    """A true IIc, told "at least IIa", is wrong in full and right as far as was examined."""
+    truth, answer = FfpFinding(value=FfpType.IIC), FfpFinding(value=FfpType.IIA, at_least=True)
+    one = row("a", fractured=True, said=Presence.PRESENT, probability=0.95)
+    assert one.found is not None
+    told = [
+        replace(one, truth=replace(one.truth, ffp=truth), found=replace(one.found, ffp=stated))
+        for stated in (answer, replace(answer, at_least=False))
+    ]
+    found = agreement(told)
+    assert found["ffp"]["agreed"]["value"] == 0
+    assert found["ffp_examined"]["agreed"]["value"] == 0.5
 
 
 def test_calibration_leaves_out_what_has_no_probability() -> None:

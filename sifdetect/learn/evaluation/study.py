@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sifdetect.ffp import without_ring
 from sifdetect.findings import Morphology, Presence, StudyFindings
 from sifdetect.learn.evaluation.bootstrap import Estimate, Index, proportion, resampled
 from sifdetect.learn.evaluation.row import Row
@@ -89,7 +90,8 @@ def agreement(rows: Sequence[Row]) -> Document:
     """Where a fracture is true and stated: the same side, zone and class?
 
     Sides and Denis zones as the share of exact agreement; morphology and FFP as Cohen's κ over the
-    cases where both state one.
+    cases where both state one. ``ffp_examined`` compares FFP types without what the anterior ring
+    tells where the answer says that the ring was not examined ("at least").
     """
     found = [(row.truth, row.found) for row in rows if row.fractured and row.found and row.stated]
 
@@ -98,8 +100,7 @@ def agreement(rows: Sequence[Row]) -> Document:
         both = [one == other for one, other in said if one is not None and other is not None]
         return proportion(sum(both), len(both)).to_json()
 
-    def kappa(of: Callable[[StudyFindings], Hashable]) -> Document:
-        said = [(of(truth), of(answer)) for truth, answer in found]
+    def kappa(said: Sequence[tuple[Hashable, Hashable]]) -> Document:
         both = [pair for pair in said if None not in pair]
         estimate = resampled(lambda index: _kappa([both[i] for i in index]), len(both))
         agreed = proportion(sum(one == other for one, other in both), len(both))
@@ -111,8 +112,9 @@ def agreement(rows: Sequence[Row]) -> Document:
         "denis_zone": share(lambda one: one.denis.zone),
         "denis_right": share(lambda one: one.denis.right),
         "denis_left": share(lambda one: one.denis.left),
-        "morphology": kappa(_pattern),
-        "ffp": kappa(lambda one: one.ffp.value),
+        "morphology": kappa([(_pattern(truth), _pattern(answer)) for truth, answer in found]),
+        "ffp": kappa([(truth.ffp.value, answer.ffp.value) for truth, answer in found]),
+        "ffp_examined": kappa([_examined(truth, answer) for truth, answer in found]),
     }
 
 
@@ -185,6 +187,12 @@ def _confidence(row: Row) -> float:
 def _sides(findings: StudyFindings) -> frozenset[str]:
     """Of the fractures in view."""
     return frozenset(one.side.value for one in findings.fractures if one.confidence > 0)
+
+
+def _examined(truth: StudyFindings, answer: StudyFindings) -> tuple[Hashable, Hashable]:
+    """The FFP types, without what the ring tells where the answer rests on less than it."""
+    types = (truth.ffp.value, answer.ffp.value)
+    return (without_ring(types[0]), without_ring(types[1])) if answer.ffp.at_least else types
 
 
 def _pattern(findings: StudyFindings) -> Morphology | None:

@@ -145,7 +145,12 @@ def agreement_table(agreement: Document) -> str:
         "Denis zone, left": "denis_left",
     }
     rows = [(name, counted(agreement[key]), NONE) for name, key in shares.items()]
-    for name, key in (("morphology", "morphology"), ("FFP", "ffp")):
+    classes = {
+        "morphology": "morphology",
+        "FFP": "ffp",
+        "FFP, but for the ring where it was not examined": "ffp_examined",
+    }
+    for name, key in classes.items():
         pair = agreement[key]
         rows.append((name, counted(pair["agreed"]), said(pair["kappa"])))
     return table(("", "exact agreement", "Cohen's κ"), rows)
