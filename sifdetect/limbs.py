@@ -170,8 +170,8 @@ def as_transverse(points: Points, basis: Basis, line: Points | None = None) -> T
     if basis in (Basis.LINE, Basis.LINE_AND_EDEMA):
         beyond = np.abs(points.level - ends) > FRAGMENT_LEVELS
         if beyond.mean() > FRAGMENTED:
-            sheet = _fullest_sheet(points, around)
-            points, junction = sheet, _junction(sheet)
+            points = _fullest_sheet(points, around)
+            junction = _junction(points)
             ends = sum(junction.values()) / len(junction)
     middle = points.level[np.abs(points.offset_mm) <= CROSSED_MM]
     right, left = np.percentile(points.offset_mm, _ENDS).tolist()
@@ -196,10 +196,18 @@ def _junction(points: Points) -> dict[Side, float]:
 
 
 def _fullest_sheet(points: Points, line: Points) -> Points:
-    """The points near the level at which the line has its largest cross-section."""
+    """The points near the level at which the line has its largest cross-section, of those at which
+    they reach CROSSED_MM to both sides; all of them where no level has such a sheet."""
     levels = np.arange(points.level.min(), points.level.max() + _STEP_LEVELS, _STEP_LEVELS)
-    best = max(levels, key=lambda level: _columns(line, level))
-    return points.only(np.abs(points.level - best) <= _WAVE_LEVELS)
+    sheets = {level: points.only(np.abs(points.level - level) <= _WAVE_LEVELS) for level in levels}
+    across = [level for level, sheet in sheets.items() if _reaches_across(sheet)]
+    best = max(across, key=lambda level: _columns(line, level), default=None)
+    return points if best is None else sheets[best]
+
+
+def _reaches_across(points: Points) -> bool:
+    offset = points.offset_mm
+    return len(points) > 0 and bool(offset.min() <= -CROSSED_MM and offset.max() >= CROSSED_MM)
 
 
 def _columns(line: Points, level: float) -> int:

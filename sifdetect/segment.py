@@ -33,6 +33,9 @@ SACRUM_TOP_MM = 56.0
 """Frame z that no sacrum reaches: the superior articular processes end about 50 mm above S2."""
 HIP_MEDIAL_MM = 22.0
 """Frame |x| that no ilium reaches: the posterior spines are some 40 mm beside the midline."""
+FAINT = {(Modality.CT, LesionBit.FRACTURE_LINE): 0.5}
+"""Probability down to which an outline that reaches its threshold somewhere goes on (decision
+0035): a line on CT fades where the gap is closed."""
 _MIN_MIDLINE_VOXELS = 500
 _MAX_MIDLINE_SHIFT_MM = 10.0
 _MAX_MIDLINE_SLOPE = 0.15
@@ -223,12 +226,24 @@ def _with_sides(region: NDArray[np.int64], spec: BundleSpec) -> NDArray[np.uint8
 def _thresholded(
     probability: NDArray[np.float32], anatomy: NDArray[np.uint8], spec: BundleSpec
 ) -> NDArray[np.uint8]:
-    """Lesion bits where the lesion can be: in bone and one voxel around; cement goes anywhere."""
+    """Lesion bits where the lesion can be: in bone and one voxel around; cement goes anywhere.
+
+    What reaches the threshold is outlined, with all that is connected to it and reaches ``FAINT``.
+    """
     bone = ndimage.binary_dilation(np.isin(anatomy, _BONE))
     bits = np.zeros(anatomy.shape, dtype=np.uint8)
     for lesion, values, threshold in zip(LesionBit, probability, spec.threshold, strict=True):
-        found = values >= threshold
+        faint = min(FAINT.get((spec.modality, lesion), threshold), threshold)
+        found = values >= faint
         if lesion is not LesionBit.CEMENT:
             found &= bone
+        if faint < threshold:
+            found = _reaching(found, found & (values >= threshold))
         bits[found] |= lesion.value
     return bits
+
+
+def _reaching(mask: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The connected parts of a mask, corners counted, that hold a seed."""
+    parts, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+    return np.asarray(np.isin(parts, np.unique(parts[seeds])))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Modality, MrWeighting, RegionClass
-from sifdetect.bundle import OUT_OF_VIEW, region_spec
+from sifdetect.bundle import OUT_OF_VIEW, BundleSpec, region_spec
 from sifdetect.segment import (
     PreparedRegion,
     Roles,
@@ -170,3 +170,20 @@ def test_temperature_and_threshold_are_those_of_the_bundle() -> None:
     ala = found.anatomy.values == AnatomyLabel.SACRAL_ALA_LEFT
     assert found.probability[0][ala] == pytest.approx(0.6225, abs=1e-3)
     assert (found.lesions.values[ala] == 31 - LesionBit.FRACTURE_LINE).all()
+
+
+@pytest.mark.parametrize("spec", [CT, MR], ids=["CT", "MR"])
+def test_a_line_on_ct_goes_on_where_it_is_faint(spec: BundleSpec) -> None:
+    """From where it is sure, round a corner, and not where it is nowhere sure; on MR it ends."""
+    low, sure = np.log(0.55 / 0.45), np.log(0.8 / 0.2)
+    spec = replace(spec, threshold=(0.5, 0.7, 0.5, 0.5, 0.5))
+    output = logits(sacrum())
+    line = output[len(RegionClass) + 1]
+    line[30, 44, 60:80], line[31, 45, 80:84], line[30, 44, 60:64] = low, low, sure
+    line[80, 44, 60:80] = low
+    found = interpret(output, whole(), FRAME, spec).lesions.values & LesionBit.FRACTURE_LINE > 0
+    assert found[30, 44, 60:64].all()
+    goes_on = spec.modality is Modality.CT
+    assert (found[30, 44, 64:80] == goes_on).all()
+    assert (found[31, 45, 80:84] == goes_on).all()
+    assert not found[80].any()
