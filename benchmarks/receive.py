@@ -6,10 +6,10 @@ Each association is one storescu that sends a study of its own, 512×512, uncomp
 algorithm is off on both ends (TCP_NODELAY=1 for dcmtk and Orthanc). The receivers take turns in
 every round, so that a busy machine slows all of them; the median of the rounds counts, and the
 ratios are medians of each round's own ratio. What one has written is synced before the next begins,
-and nothing is removed before the end: ext4 looks at every inode that was freed in the last seconds
-when it makes a new one, and whoever came next would pay for it. Processor time (of the receiver in
-its own code and in the kernel, and of the senders) is that of the processes alone: a busy machine
-hardly touches it.
+six seconds later, and nothing is removed before the end: ext4 looks at every inode that was freed
+in the last five seconds when it makes a new one, and whoever came next would pay for it. Processor
+time (of the receiver in its own code and in the kernel, and of the senders) is that of the
+processes alone: a busy machine hardly touches it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from tests.e2e.orthanc import Orthanc
 from tests.ports import free_port, wait_until_it_listens
 
 PIXELS = 512
+_FORGOTTEN_SECONDS = 6.0
 NODELAY = os.environ | {"TCP_NODELAY": "1"}
 RECEIVER = """
 import sys, time
@@ -126,6 +127,7 @@ def _round(studies: list[Path], slices: int, folder: Path) -> dict[str, Cost]:
     for name, receiver in RECEIVERS.items():
         with receiver(folder / name) as (port, process):
             os.sync()
+            time.sleep(_FORGOTTEN_SECONDS)
             before, senders = _processor(process), _senders()
             wall = _seconds(studies, port)
             own_code, kernel = (b - a for a, b in zip(before, _processor(process), strict=True))
@@ -136,9 +138,12 @@ def _round(studies: list[Path], slices: int, folder: Path) -> dict[str, Cost]:
 
 def _processor(process: int) -> tuple[float, float]:
     """Seconds that a process and its children took in their own code and in the kernel."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # a child that ended: its parent counts it
+        return 0.0, 0.0
     user, kernel, *of_ended = (int(one) / os.sysconf("SC_CLK_TCK") for one in fields[11:15])
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     parts = [(user, kernel), (of_ended[0], of_ended[1]), *map(_processor, map(int, children))]
     return sum(one for one, _ in parts), sum(one for _, one in parts)
 
