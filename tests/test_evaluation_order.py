@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import sifdetect
 from sifdetect import app
 from sifdetect.bundle import METADATA
 from sifdetect.cli import main
@@ -78,6 +80,20 @@ def test_a_bundle_that_answers_otherwise_is_another(
     _changed(models, change)
     with pytest.raises(UsageError, match="other bundles or cases"):
         evaluate(NoCases(), Models(models, engine=Engine.TORCH), tmp_path / "out")
+
+
+def test_other_code_of_the_pipeline_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One rule changed in ``sifdetect``: what was answered before it is not mixed with it."""
+    models = Models(random_models(tmp_path / "models"), engine=Engine.TORCH)
+    evaluate(NoCases(), models, tmp_path / "out")
+    package = Path(shutil.copytree(Path(sifdetect.__file__).parent, tmp_path / "sifdetect"))
+    monkeypatch.setattr(sifdetect, "__file__", str(package / "__init__.py"))
+    assert evaluate(NoCases(), models, tmp_path / "out") == []
+    (package / "limbs.py").write_text("TRANSVERSE_MM = 99.0\n")
+    with pytest.raises(UsageError, match="by other code"):
+        evaluate(NoCases(), models, tmp_path / "out")
 
 
 def test_what_is_told_of_a_bundle_changes_no_answer(tmp_path: Path) -> None:

@@ -34,15 +34,20 @@ _CODE = ("synth/*.py", "dicom/*.py", "learn/cases.py", "learn/dataset.py", "lear
 @cache
 def generator() -> Document:
     """Name and version of the generator, and a checksum of the code that makes cases."""
-    root = Path(sifdetect.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in _CODE for path in root.glob(pattern)):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return {
         "name": "sifdetect.synth",
         "version": sifdetect.__version__,
-        "code_sha256": digest.hexdigest(),
+        "code_sha256": code_sha256(*_CODE),
     }
+
+
+def code_sha256(*patterns: str) -> str:
+    """SHA-256 of the names and contents of this package's files that match any of the patterns."""
+    root = Path(sifdetect.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def parameters(case: CaseParams) -> Document:

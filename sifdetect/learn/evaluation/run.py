@@ -18,6 +18,7 @@ from sifdetect.learn.evaluation.row import Row
 from sifdetect.learn.evaluation.sources import Source
 from sifdetect.learn.evaluation.workers import Done, evaluated
 from sifdetect.learn.evaluation.worst import KINDS, Kind, bar, worst
+from sifdetect.learn.record import code_sha256
 
 ROWS, ORDER, PICTURES = "cases.jsonl", "order.json", "pictures"
 Progress = Callable[[int, int, Row], None]
@@ -112,6 +113,7 @@ def _reader(models: Models) -> dict[str, Any]:
     return {
         "engine": models.engine.value,
         "sifdetect": sifdetect.__version__,
+        "pipeline_sha256": code_sha256("*.py"),
         "bundles": {spec.name: _as_used(spec) for spec in specs},
     }
 
@@ -127,7 +129,7 @@ def _settle_order(out: Path, order: dict[str, Any]) -> None:
     if path.exists() or (out / ROWS).exists():
         if _read_json(path) != order:
             raise UsageError(
-                f"{out} holds the evaluation of other bundles or cases",
+                f"{out} holds the evaluation of other bundles or cases, or by other code",
                 hint="Give another folder with -o",
             )
         return
