@@ -9,9 +9,9 @@ PACKAGES := orthanc orthanc-dicomweb dcmtk dicom3tools pixelmed-apps default-jre
 # torch comes first and by its exact version: what depends on it then keeps the build that is there.
 TORCH := torch==2.13.0
 # Tests run in two processes; a file stays in one of them, and each computes with one thread.
-# Those that start servers wait more than they compute, so that a third process fits in.
+# Those that start servers wait more than they compute: on a quiet machine a third process fits in.
 JOBS ?= 2
-SLOW_JOBS ?= 3
+SLOW_JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rfEs --dist loadfile
 
 export OMP_NUM_THREADS ?= 2

@@ -204,3 +204,24 @@ def _wake(association: Association) -> None:
     """Tell an association that still waits for its request that none will come."""
     if association.requestor.primitive is None:
         cast(Any, association.dul.to_user_queue).put(None)
+
+
+def keep_answers(association: Association) -> None:
+    """Let no answer to this association's own requests be lost.
+
+    The library's thread may take an answer for a request of the peer: told to pause a moment too
+    late, it looks for messages once more (pynetdicom 3.0.4, ``Association._run_reactor``), and
+    whoever asked waits in vain. What it took is put back as the next message.
+    """
+    serve = association._serve_request
+
+    def served(msg: Any, context_id: int) -> None:
+        if getattr(msg, "MessageIDBeingRespondedTo", None) is None:
+            serve(msg, context_id)
+            return
+        waiting = association.dimse.msg_queue
+        with waiting.mutex:
+            waiting.queue.appendleft((context_id, msg))
+            waiting.not_empty.notify()
+
+    cast(Any, association)._serve_request = served

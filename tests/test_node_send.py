@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +11,13 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.analysis import Outcome
 from dicom_node.config import Config, Destination, SendConfig, StorageConfig
 from dicom_node.intake import Header, Kind
 from dicom_node.reports import Marker, Report
-from dicom_node.send import echo, send, unsupported_results
+from dicom_node.send import associated, echo, entity_for, send, unsupported_results
 from dicom_node.spool import Spool
 from dicom_node.stages import Stages
 from dicom_node.status import sentence_of
@@ -244,3 +247,29 @@ def test_a_destination_that_answers_again_gets_everything_at_once(tmp_path: Path
             world.push(second, node.port)
             node.wait_for(str(second[0].StudyInstanceUID), "sent")
             node.wait_for(uid, "sent")
+
+
+class NeverPaused(threading.Event):
+    """Stands for the moment in which the library's thread looks for messages all the same."""
+
+    def clear(self) -> None:
+        """Does nothing."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Lets it go on at once, or nearly."""
+        time.sleep(0.002)
+        return True
+
+
+def test_an_answer_that_the_library_takes_too_early_is_not_lost(tmp_path: Path) -> None:
+    """Its own thread takes the answers of a PACS as well as whoever waits for them."""
+    port, files = free_port(), results(tmp_path)
+    with world.choosy_pacs(port, {}):
+        entity = entity_for(peer(port), "SIFDETECT", 10.0)
+        sets = [dcmread(path) for path in files]
+        for kind in {one.SOPClassUID for one in sets}:
+            entity.add_requested_context(kind, ExplicitVRLittleEndian)
+        with associated(entity, peer(port)) as association:
+            association._reactor_checkpoint = NeverPaused()
+            answers = [association.send_c_store(one) for one in sets * 10]
+    assert [answer.get("Status") for answer in answers] == [0] * 30
