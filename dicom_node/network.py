@@ -34,10 +34,32 @@ def prepare_library() -> None:
     """Settings of pynetdicom that hold for the whole process.
 
     Describing every PDU in the log costs time and quotes data sets; sending a file in chunks keeps
-    its bytes as they are.
+    its bytes as they are; and no answer to our own requests may be lost.
     """
     _config.LOG_HANDLER_LEVEL = "none"
     _config.STORE_SEND_CHUNKED_DATASET = True
+    cast(Any, Association)._serve_request = _serve_or_keep
+
+
+_serve_request = Association._serve_request
+
+
+def _serve_or_keep(association: Association, msg: Any, context_id: int) -> None:
+    """What an association's own thread does with a message: answers to whoever asked stay.
+
+    The library's thread may take an answer for a request of the peer: told to pause a moment too
+    late, it looks for messages once more (pynetdicom 3.0.4, ``Association._run_reactor``), and
+    whoever asked waits in vain. What it took is put back as the next message. Who accepted the
+    association has asked for nothing here: an answer is refused there, as ever.
+    """
+    is_answer = getattr(msg, "MessageIDBeingRespondedTo", None) is not None
+    if not is_answer or not association.is_requestor:
+        _serve_request(association, msg, context_id)
+        return
+    waiting = association.dimse.msg_queue
+    with waiting.mutex:
+        waiting.queue.appendleft((context_id, msg))
+        waiting.not_empty.notify()
 
 
 def send_without_delay(event: evt.Event) -> None:
@@ -204,24 +226,3 @@ def _wake(association: Association) -> None:
     """Tell an association that still waits for its request that none will come."""
     if association.requestor.primitive is None:
         cast(Any, association.dul.to_user_queue).put(None)
-
-
-def keep_answers(association: Association) -> None:
-    """Let no answer to this association's own requests be lost.
-
-    The library's thread may take an answer for a request of the peer: told to pause a moment too
-    late, it looks for messages once more (pynetdicom 3.0.4, ``Association._run_reactor``), and
-    whoever asked waits in vain. What it took is put back as the next message.
-    """
-    serve = association._serve_request
-
-    def served(msg: Any, context_id: int) -> None:
-        if getattr(msg, "MessageIDBeingRespondedTo", None) is None:
-            serve(msg, context_id)
-            return
-        waiting = association.dimse.msg_queue
-        with waiting.mutex:
-            waiting.queue.appendleft((context_id, msg))
-            waiting.not_empty.notify()
-
-    cast(Any, association)._serve_request = served

@@ -21,7 +21,7 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 from dicom_node import stow
 from dicom_node.answers import Answer, needed_classes, word_of
 from dicom_node.config import Destination
-from dicom_node.network import keep_answers, prepare_library, send_without_delay
+from dicom_node.network import prepare_library, send_without_delay
 from dicom_node.tls import ANY_NAME, ClientContext, client_context
 from dicom_node.versions import Result, result_of
 from sifdetect.errors import NetworkError
@@ -152,7 +152,6 @@ def associated(
             f"{_spelt(destination)} {_why_not(association, context)}",
             hint="Check its address, port and AE title, and that it knows the node's AE title",
         )
-    keep_answers(association)
     try:
         yield association
     finally:

@@ -30,6 +30,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 
+from dicom_node.network import prepare_library
 from sifdetect.findings import StudyFindings, from_json
 
 NODE_TITLE = "SIFDETECT"
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     started = time.monotonic()
+    prepare_library()
     truth = _make_study(out, options.seed)
     results = out / "results"
     with _receiver(results) as results_port, _node(out, results_port) as node_port:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.network import prepare_library
 from tests.postgres_server import Postgres, postgres_server
+
+prepare_library()  # the tests' own DICOM peers wait for answers too
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_SCANS = ROOT.parent / "shared" / "real"
