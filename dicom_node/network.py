@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from pynetdicom import _config, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
@@ -38,28 +39,27 @@ def prepare_library() -> None:
     """
     _config.LOG_HANDLER_LEVEL = "none"
     _config.STORE_SEND_CHUNKED_DATASET = True
-    cast(Any, Association)._serve_request = _serve_or_keep
+    cast(Any, DIMSEServiceProvider).get_msg = _message
 
 
-_serve_request = Association._serve_request
+_get_message = DIMSEServiceProvider.get_msg
 
 
-def _serve_or_keep(association: Association, msg: Any, context_id: int) -> None:
-    """What an association's own thread does with a message: answers to whoever asked stay.
+def _message(provider: DIMSEServiceProvider, block: bool = False) -> Any:
+    """The next message of an association; its own thread, which does not wait, gets no answers.
 
-    The library's thread may take an answer for a request of the peer: told to pause a moment too
-    late, it looks for messages once more (pynetdicom 3.0.4, ``Association._run_reactor``), and
-    whoever asked waits in vain. What it took is put back as the next message. Who accepted the
-    association has asked for nothing here: an answer is refused there, as ever.
+    That thread looks for requests of the peer. Told to pause a moment too late, it looks once more
+    (pynetdicom 3.0.4, ``Association._run_reactor``) and throws away the answer that it finds, for
+    which whoever asked then waits in vain. Who accepted the association has asked for nothing here:
+    an answer is refused there, as ever.
     """
-    is_answer = getattr(msg, "MessageIDBeingRespondedTo", None) is not None
-    if not is_answer or not association.is_requestor:
-        _serve_request(association, msg, context_id)
-        return
-    waiting = association.dimse.msg_queue
+    if block or not provider.assoc.is_requestor:
+        return _get_message(provider, block)
+    waiting = provider.msg_queue
     with waiting.mutex:
-        waiting.queue.appendleft((context_id, msg))
-        waiting.not_empty.notify()
+        first = waiting.queue[0] if waiting.queue else (None, None)
+        is_answer = getattr(first[1], "MessageIDBeingRespondedTo", None) is not None
+        return (None, None) if is_answer or first[1] is None else waiting.queue.popleft()
 
 
 def send_without_delay(event: evt.Event) -> None:
