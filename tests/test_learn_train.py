@@ -148,3 +148,12 @@ def test_training_starts_from_the_weights_of_a_bundle(config: TrainConfig) -> No
         assert torch.equal(value, weights[name].float())
     with pytest.raises(ConfigurationError, match="cannot start from"):
         Trainer(replace(config, start=str(shipped / "region_mr")))
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="Linux tells what a CPU has there")
+def test_bfloat16_is_used_where_the_processor_has_it(config: TrainConfig) -> None:
+    """Not where the library would emulate it, which takes longer than float32."""
+    told = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").lower()
+    has = {"avx512_bf16", "amx_bf16", "bf16"} & set(told.split())
+    chosen = replace(config, precision="auto").arithmetic(torch.device("cpu"))
+    assert chosen is (torch.bfloat16 if has else torch.float32)
