@@ -127,14 +127,20 @@ class Viewing:
         """Close the page."""
         self._page.close()
 
-    def show(self, description: str, *, until: str = "") -> None:
+    def show(self, description: str, *, until: str = "", whole: bool = False) -> None:
         """Double-click the series of that description; wait for a text, and until all is still.
 
         Args:
             until: a text that the viewer writes once the object is there.
+            whole: the description is all of it; else others that contain it count too, and the
+                first of the list is taken (a segmentation is described by its images' series).
         """
         thumbnail = self._page.locator("[data-cy^=study-browser-thumbnail]")
-        thumbnail.filter(has_text=description).first.dblclick()
+        if whole:
+            named = thumbnail.filter(has=self._page.get_by_text(description, exact=True))
+        else:
+            named = thumbnail.filter(has_text=description)
+        named.first.dblclick()
         if until:
             self._page.get_by_text(until).first.wait_for()
         self._page.get_by_text("Loading").first.wait_for(state="hidden")

@@ -89,7 +89,7 @@ def test_what_the_networks_found_shows_over_the_true_fracture(opened: Opened) ->
         for one in segmentations
         if "PELVIS" in one.SeriesDescription
     )
-    viewing.show("PELVIS")
+    viewing.show("PELVIS BONEPLUS", whole=True)
     assert mask_of(viewing.pixels(), color_of(1)).sum() == 0
     viewing.show(name, until="SEG")
     viewing.keep("demo-seg")
@@ -105,7 +105,7 @@ def test_what_the_networks_found_shows_over_the_true_fracture(opened: Opened) ->
 def test_the_contours_of_the_report_lie_on_the_true_fractures(opened: Opened) -> None:
     """One on each side, where the truth has a fracture of that side."""
     viewing = opened.viewing
-    viewing.show("report", until="SIF-1")
+    viewing.show("findings, report", until="SIF-1")
     viewing.keep("demo-sr")
     middles = [np.mean(one["points_lps_mm"], axis=0) for one in viewing.state()["contours"]]
     assert opened.off_mm(min(middles, key=lambda one: float(one[0])), Side.RIGHT) < 15.0

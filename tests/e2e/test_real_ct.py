@@ -71,7 +71,7 @@ def test_no_object_with_contours_is_made_of_it(opened: Opened) -> None:
 
 def test_the_images_show_with_the_patient_s_right_at_the_left(opened: Opened) -> None:
     """As the scan itself is hung."""
-    opened.viewing.show("CT 3 mm")
+    opened.viewing.show("CT 3 mm", whole=True)
     opened.viewing.keep("real-images")
     assert opened.viewing.orientation() == "R"
 

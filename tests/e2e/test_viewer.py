@@ -101,7 +101,7 @@ def assert_over(
 
 def test_images_alone_show_no_color(broken: Reading) -> None:
     """Without an object on top, nothing in the viewport has the colour of a finding."""
-    broken.viewing.show(IMAGES)
+    broken.viewing.show(IMAGES, whole=True)
     broken.viewing.keep(f"images-{broken.case.study.series[0].volume.modality.value}")
     picture = broken.viewing.pixels()
     assert max(mask_of(picture, color_of(number)).sum() for number in (1, 2)) == 0
@@ -137,7 +137,7 @@ def test_a_segmentation_of_odd_frames_lies_where_its_findings_lie(odd: Reading) 
 def test_the_report_s_contours_show_on_the_image_of_their_finding(broken: Reading) -> None:
     """The viewer jumps to the key image and draws each line around its finding, where it lies."""
     viewing = broken.viewing
-    viewing.show("report", until="SIF-1")
+    viewing.show("findings, report", until="SIF-1")
     viewing.keep(f"sr-{broken.case.study.series[0].volume.modality.value}")
     state = viewing.state()
     cited = [
@@ -155,7 +155,7 @@ def test_the_report_s_contours_show_on_the_image_of_their_finding(broken: Readin
 
 def test_each_contour_is_labelled_with_its_side_and_zone(broken: Reading) -> None:
     """The first line beside a contour names finding, side and zone; a measured zero is printed."""
-    broken.viewing.show("report", until="SIF-1")
+    broken.viewing.show("findings, report", until="SIF-1")
     text = broken.viewing.text()
     assert "SIF-1 right ala, Denis 1: 93.00 %" in text
     assert "Volume: 5630.40 mm3" in text
