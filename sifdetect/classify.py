@@ -20,6 +20,7 @@ from sifdetect.findings import (
 )
 from sifdetect.fragility import bakker
 from sifdetect.measurements import Measurements
+from sifdetect.mimics import SACROILIAC_EDEMA, SACROILIAC_EDEMA_AND_LINE
 from sifdetect.patterns import morphology
 from sifdetect.rules import COMPLETE, OUTLINE_UNCERTAIN, Context, Facts, Rule, first_match
 
@@ -47,6 +48,11 @@ def _all_beside(facts: Facts, kind: str) -> bool:
     """True where every fractured side holds another finding of a kind."""
     others = {other.side for other in facts.measurements.other_findings if other.kind == kind}
     return bool(others) and all(one.side in others for one in facts.measurements.fractures)
+
+
+def _holds(facts: Facts, kind: str) -> bool:
+    """True where another finding of a kind was seen."""
+    return any(other.kind == kind for other in facts.measurements.other_findings)
 
 
 PRESENCE: tuple[Rule[Facts, Presence], ...] = (
@@ -87,12 +93,14 @@ PRESENCE: tuple[Rule[Facts, Presence], ...] = (
         "what was outlined may be something else (decision 0033)",
     ),
     Rule(
+        "line and edema along both sides of a sacroiliac joint",
+        lambda f: _holds(f, SACROILIAC_EDEMA_AND_LINE),
+        Presence.INDETERMINATE,
+        "Lambert 2016, Ann Rheum Dis 75:1958; erosions look like lines",
+    ),
+    Rule(
         "edema on both sides of a sacroiliac joint, sacrum wholly in view",
-        lambda f: (
-            f.complete
-            and f.probability < LIKELY
-            and any(other.kind == "sacroiliac edema" for other in f.measurements.other_findings)
-        ),
+        lambda f: f.complete and f.probability < LIKELY and _holds(f, SACROILIAC_EDEMA),
         Presence.ABSENT,
         "Lambert 2016, Ann Rheum Dis 75:1958",
     ),
@@ -223,7 +231,7 @@ _CAUTIONS = (
     ),
     (
         "mass-like",
-        lambda f: any(other.kind == "mass-like" for other in f.measurements.other_findings),
+        lambda f: _holds(f, "mass-like"),
         "a mass-like finding is seen: consider another cause than insufficiency",
     ),
     (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,12 @@ class Lines:
     of: dict[Side, Points]
     transverse: tuple[TransverseLimb, ...]
     midline_line: bool
+
+    def without(self, sides: Collection[Side]) -> Lines:
+        """The same but for the lines of some sides."""
+        return replace(
+            self, of={s: p.only(np.full(len(p), s not in sides)) for s, p in self.of.items()}
+        )
 
 
 def sort_lines(sacrum: Sacrum) -> Lines:

@@ -78,6 +78,7 @@ def measure(
     mimics = find(sacrum)
     lines = sort_lines(sacrum)
     marrow = _marrow(sacrum, lines, mimics, _shown(fluid_sensitive, modality))
+    lines = lines.without([one.side for one in marrow.set_aside])
     found = list(_found(sacrum, lines, marrow))
     components = np.zeros(segmentation.grid.shape, dtype=np.uint8)
     outlined = [_outlined(sacrum, one, points, marrow) for one, points in found]
@@ -131,9 +132,9 @@ def _marrow(sacrum: Sacrum, lines: Lines, mimics: Mimics, shown: LesionBit) -> _
         edema = {side: bright.of(*HALF[side]) for side in SIDES}
         strut = edema_strut(sacrum, bright, MIN_EDEMA_MM3)
         for side in SIDES:
-            joint = sacroiliac_edema(sacrum, edema[side], side)
-            # Beside a line, in this ala or across the bodies, edema is the fracture's.
-            if joint is not None and not len(lines.of[side]) and not len(lines.of[Side.MIDLINE]):
+            joint = sacroiliac_edema(sacrum, edema[side], lines.of[side], side)
+            # Beside a line across the bodies edema is the fracture's.
+            if joint is not None and not len(lines.of[Side.MIDLINE]):
                 aside.append(joint)
                 edema[side] = edema[side].only(np.zeros(len(edema[side]), dtype=np.bool_))
     return _Marrow(edema, sclerosis, strut, tuple(aside))

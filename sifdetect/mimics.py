@@ -13,6 +13,10 @@ from sifdetect.findings import OtherFinding
 from sifdetect.gaps import closer
 from sifdetect.voxels import Mask, joined
 
+SACROILIAC_EDEMA = "sacroiliac edema"
+SACROILIAC_EDEMA_AND_LINE = "sacroiliac edema with a line along the joint"
+"""Kinds of other findings."""
+
 MIN_MASS_MM3 = 500.0
 """A ball 10 mm across: smaller round lesions (bone islands, cysts) are common and mean little."""
 
@@ -33,6 +37,10 @@ SUBCHONDRAL_MM = 12.0
 
 SUBCHONDRAL_SHARE = 0.75
 """Share of an ala's edema within SUBCHONDRAL_MM that makes it subchondral."""
+
+LINE_SHARE = 0.9
+"""Share of a line within SUBCHONDRAL_MM of the joint face that makes it the joint's: erosions, and
+the bony plate between two layers of edema."""
 
 MASS_MARGIN_MM = 10.0
 """Edema this close to a mass is taken for the mass's own."""
@@ -69,35 +77,43 @@ def find(sacrum: Sacrum) -> Mimics:
     )
 
 
-def sacroiliac_edema(sacrum: Sacrum, edema: Points, side: Side) -> OtherFinding | None:
+def sacroiliac_edema(
+    sacrum: Sacrum, edema: Points, line: Points, side: Side
+) -> OtherFinding | None:
     """Edema on both sides of one sacroiliac joint that stays close to it; None where it is not so.
 
     Subchondral edema with a counterpart in the ilium is the pattern of sacroiliac joint disease
     (Lambert 2016, Ann Rheum Dis 75:1958); that of a fracture lies in the ala, away from the joint.
+    A line that follows the joint as well is told with it; any other speaks for a fracture.
 
     Args:
         sacrum: the bone.
         edema: edema of the sacrum on that side.
+        line: the fracture line of that side; may be empty.
         side: of the patient.
     """
     iliac = _iliac_edema(sacrum, side)
     if sacrum.volume_mm3(iliac) < MIN_ILIAC_EDEMA_MM3 or not follows_joint(sacrum, edema, side):
         return None
+    if len(line) and not follows_joint(sacrum, line, side, LINE_SHARE):
+        return None
     return OtherFinding(
-        kind="sacroiliac edema",
+        kind=SACROILIAC_EDEMA_AND_LINE if len(line) else SACROILIAC_EDEMA,
         side=side,
         centroid_lps_mm=sacrum.centroid_lps_mm(np.concatenate([edema.index, iliac.index])),
         volume_mm3=sacrum.volume_mm3(edema) + sacrum.volume_mm3(iliac),
     )
 
 
-def follows_joint(sacrum: Sacrum, points: Points, side: Side) -> bool:
-    """True where SUBCHONDRAL_SHARE of the points lie within SUBCHONDRAL_MM of the joint face."""
+def follows_joint(
+    sacrum: Sacrum, points: Points, side: Side, share: float = SUBCHONDRAL_SHARE
+) -> bool:
+    """True where such a share of the points lie within SUBCHONDRAL_MM of the joint face."""
     face = sacrum.joint_mm[side]
     if len(points) == 0 or len(face) == 0:
         return False
     beside_joint = closer(points.frame_mm, face, SUBCHONDRAL_MM)
-    return bool(beside_joint.mean() >= SUBCHONDRAL_SHARE)
+    return bool(beside_joint.mean() >= share)
 
 
 def _iliac_edema(sacrum: Sacrum, side: Side) -> Points:

@@ -31,12 +31,15 @@ def score(
         sacrum: the bone.
         mimics: what is set aside.
         shown: edema of each half; None where the scan cannot show it.
-        aside: sides whose edema is that of a joint.
+        aside: sides whose edema, and line if any, are those of a joint.
     """
     segmentation, voxel = sacrum.segmentation, sacrum.segmentation.grid.voxel_volume_mm3
     values = segmentation.probability
     line = values[list(LesionBit).index(LesionBit.FRACTURE_LINE)]
-    scores = [_nth(line[sacrum.mask], MIN_LINE_MM3 / voxel)]
+    bone = sacrum.mask.copy()
+    for side in aside:
+        bone[tuple(sacrum.halves[side].index.T)] = False
+    scores = [_nth(line[bone], MIN_LINE_MM3 / voxel)]
     if shown is not None:
         bright = values[list(LesionBit).index(LesionBit.EDEMA)]
         for side in SIDES:

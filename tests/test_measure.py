@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from sifdetect.anatomy import DenisZone, LesionBit, Modality, SacralLevel, Side
-from sifdetect.findings import Basis, Fracture
+from sifdetect.classify import classify
+from sifdetect.findings import Basis, Fracture, Presence
 from sifdetect.measure import Measurements, measure
-from tests.phantoms import SPACING_MM, Phantom, straight_frame
+from sifdetect.mimics import SACROILIAC_EDEMA_AND_LINE
+from sifdetect.rules import Context
+from tests.phantoms import ALA_MM, SPACING_MM, Phantom, straight_frame
 
 S1, S2, S3, S4, _ = SacralLevel
 SIDES = (Side.RIGHT, Side.LEFT)
+COMPLETE = Context(coverage=dict.fromkeys(SacralLevel, 1.0))
 
 
 def on_mr(phantom: Phantom) -> Measurements:
@@ -176,10 +180,24 @@ def test_edema_on_both_sides_of_a_joint_is_no_fracture(side: Side) -> None:
 
 
 def test_a_line_beside_an_edematous_joint_stays_a_fracture() -> None:
-    """Joint edema does not void a line in the same ala."""
-    measured = on_mr(Phantom().joint_edema(Side.LEFT, 8.0).line(Side.LEFT, 0.2, 2.0))
+    """Joint edema does not void a line in the same ala that runs away from the joint."""
+    measured = on_mr(Phantom().joint_edema(Side.LEFT, 8.0).line(Side.LEFT, 0.2, 2.0, x_mm=30.0))
     assert only(measured).basis is Basis.LINE_AND_EDEMA
     assert measured.other_findings == ()
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_line_along_an_edematous_joint_is_told_with_it(side: Side) -> None:
+    """Neither a fracture of that ala nor a reason to call it intact; the other ala's stays."""
+    swollen = Phantom().joint_edema(side, 8.0).line(side, 0.2, 1.0, x_mm=ALA_MM[0] - 5)
+    measured = on_mr(swollen)
+    assert measured.fractures == ()
+    (joint,) = measured.other_findings
+    assert (joint.kind, joint.side) == (SACROILIAC_EDEMA_AND_LINE, side)
+    assert measured.score < 0.1
+    assert classify(measured, COMPLETE).presence is Presence.INDETERMINATE
+    both = on_mr(swollen.line(side.opposite, 0.2, 2.0).edema(side.opposite, 0.2, 2.0))
+    assert only(both).side is side.opposite
 
 
 def test_a_mass_takes_the_edema_around_it() -> None:
