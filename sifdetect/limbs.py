@@ -78,9 +78,10 @@ class Lines:
 
     def without(self, sides: Collection[Side]) -> Lines:
         """The same but for the lines of some sides."""
-        return replace(
-            self, of={s: p.only(np.full(len(p), s not in sides)) for s, p in self.of.items()}
-        )
+        of = {s: p.only(np.full(len(p), s not in sides)) for s, p in self.of.items()}
+        if Side.MIDLINE in sides:
+            return Lines(of, (), False)
+        return replace(self, of=of)
 
 
 def sort_lines(sacrum: Sacrum) -> Lines:

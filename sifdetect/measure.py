@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
 from sifdetect.comminution import comminution_mm3
 from sifdetect.components import HALF, Points, Sacrum, describe, length_mm, lesion
+from sifdetect.doubt import doubtful, told
 from sifdetect.findings import Basis, Fracture, OtherFinding
 from sifdetect.gaps import gap_mm
 from sifdetect.limbs import Lines, as_transverse, edema_strut, large, own_edema, sort_lines
@@ -24,7 +25,7 @@ from sifdetect.measurements import (
 from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
 from sifdetect.patient_order import as_it_was, in_patient_order
 from sifdetect.ring import ring_of
-from sifdetect.score import MIN_EDEMA_MM3, score
+from sifdetect.score import MIN_EDEMA_MM3, likelihood, score
 from sifdetect.sides import foramen_gaps, measure_side
 from sifdetect.volume import LabelMap, Segmentation
 from sifdetect.voxels import together
@@ -76,8 +77,11 @@ def measure(
     stored, segmentation = segmentation, in_patient_order(segmentation)
     sacrum = describe(segmentation)
     mimics = find(sacrum)
-    lines = sort_lines(sacrum)
-    marrow = _marrow(sacrum, lines, mimics, _shown(fluid_sensitive, modality))
+    marrow = _marrow(sacrum, mimics, _shown(fluid_sensitive, modality))
+    drawn = sort_lines(sacrum)
+    unsure = doubtful(sacrum, drawn, _swollen(sacrum, marrow))
+    lines = drawn.without(unsure)
+    marrow = _joints_set_aside(sacrum, lines, marrow)
     lines = lines.without([one.side for one in marrow.set_aside])
     found = list(_found(sacrum, lines, marrow))
     components = np.zeros(segmentation.grid.shape, dtype=np.uint8)
@@ -103,7 +107,7 @@ def measure(
         comminution_mm3=0.0 if limb is None else comminution_mm3(sacrum, across, limb),
         ring=ring_of(segmentation.anatomy, segmentation.lesions, segmentation.frame),
         midline_line=lines.midline_line,
-        other_findings=(*mimics.findings, *marrow.set_aside),
+        other_findings=(*told(sacrum, drawn, unsure), *mimics.findings, *marrow.set_aside),
         score=score(
             sacrum, mimics, shown=marrow.edema, aside={one.side for one in marrow.set_aside}
         ),
@@ -119,10 +123,9 @@ def _shown(fluid_sensitive: bool, modality: Modality) -> LesionBit:
     return LesionBit.EDEMA if fluid_sensitive else LesionBit(0)
 
 
-def _marrow(sacrum: Sacrum, lines: Lines, mimics: Mimics, shown: LesionBit) -> _Marrow:
+def _marrow(sacrum: Sacrum, mimics: Mimics, shown: LesionBit) -> _Marrow:
     segmentation = sacrum.segmentation
     sclerosis = edema = strut = None
-    aside: list[OtherFinding] = []
     if LesionBit.SCLEROSIS in shown:
         dense = sacrum.points(lesion(segmentation, LesionBit.SCLEROSIS) & sacrum.mask)
         sclerosis = {side: dense.of(*HALF[side]) for side in SIDES}
@@ -131,13 +134,25 @@ def _marrow(sacrum: Sacrum, lines: Lines, mimics: Mimics, shown: LesionBit) -> _
         bright = sacrum.points(mask)
         edema = {side: bright.of(*HALF[side]) for side in SIDES}
         strut = edema_strut(sacrum, bright, MIN_EDEMA_MM3)
-        for side in SIDES:
-            joint = sacroiliac_edema(sacrum, edema[side], lines.of[side], side)
-            # Beside a line across the bodies edema is the fracture's.
-            if joint is not None and not len(lines.of[Side.MIDLINE]):
-                aside.append(joint)
-                edema[side] = edema[side].only(np.zeros(len(edema[side]), dtype=np.bool_))
-    return _Marrow(edema, sclerosis, strut, tuple(aside))
+    return _Marrow(edema, sclerosis, strut, ())
+
+
+def _swollen(sacrum: Sacrum, marrow: _Marrow) -> set[Side]:
+    """The sides with edema enough for a finding."""
+    edema = marrow.edema or {}
+    sides = {side for side, own in edema.items() if large(sacrum, own, MIN_EDEMA_MM3) is not None}
+    return sides if marrow.strut is None else {*sides, Side.MIDLINE}
+
+
+def _joints_set_aside(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> _Marrow:
+    """The same, without the edema of sacroiliac joints."""
+    # Beside a line across the bodies edema is the fracture's.
+    if marrow.edema is None or len(lines.of[Side.MIDLINE]):
+        return marrow
+    joints = [sacroiliac_edema(sacrum, marrow.edema[s], lines.of[s], s) for s in SIDES]
+    aside = tuple(one for one in joints if one is not None)
+    none = {one.side: marrow.edema[one.side].only(np.array([], dtype=np.int64)) for one in aside}
+    return replace(marrow, edema={**marrow.edema, **none}, set_aside=aside)
 
 
 def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Fracture, Points]]:
@@ -241,11 +256,9 @@ def _levels(points: Points) -> tuple[SacralLevel, ...]:
 
 
 def _confidence(sacrum: Sacrum, basis: Basis, points: Points) -> float:
-    """90th percentile of the voxels' probability: the part that is seen best, without outliers."""
+    """How likely what a finding rests on is, where it is seen best."""
     bit = {Basis.EDEMA: LesionBit.EDEMA, Basis.SCLEROSIS: LesionBit.SCLEROSIS}
-    channel = list(LesionBit).index(bit.get(basis, LesionBit.FRACTURE_LINE))
-    values = sacrum.segmentation.probability[channel][tuple(points.index.T)]
-    return float(np.percentile(values, 90))
+    return likelihood(sacrum, bit.get(basis, LesionBit.FRACTURE_LINE), points)
 
 
 def _half(

@@ -1,4 +1,4 @@
-"""How suspicious a sacrum is: one number from 0 to 1, to be calibrated."""
+"""How suspicious a sacrum and its findings are: numbers from 0 to 1, to be calibrated."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from sifdetect.volume import Floats
 
 MIN_EDEMA_MM3 = 1000.0
 """One millilitre, a ball 12 mm across: an ala holds 20–30, and blur or a vessel makes less."""
+
+SURE = 0.98
+"""A probability from which a line counts however small it is, and in the bodies alone."""
 
 
 def score(
@@ -48,6 +51,12 @@ def score(
                 free = bright[half][~mimics.near_mass[half]]
                 scores.append(_nth(free, MIN_EDEMA_MM3 / voxel))
     return max(scores)
+
+
+def likelihood(sacrum: Sacrum, bit: LesionBit, points: Points) -> float:
+    """90th percentile of a lesion's probability: the part that is seen best, without outliers."""
+    values = sacrum.segmentation.probability[list(LesionBit).index(bit)]
+    return float(np.percentile(values[tuple(points.index.T)], 90))
 
 
 def _nth(values: Floats, number: float) -> float:
