@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sifdetect.anatomy import LesionBit, Modality, SacralLevel, Side
 from sifdetect.comminution import comminution_mm3
-from sifdetect.components import HALF, Points, Sacrum, describe, length_mm, lesion
-from sifdetect.doubt import doubtful, told
-from sifdetect.findings import Basis, Fracture, OtherFinding
+from sifdetect.components import Points, Sacrum, describe, length_mm
+from sifdetect.findings import Basis, Fracture
 from sifdetect.gaps import gap_mm
-from sifdetect.limbs import Lines, as_transverse, edema_strut, large, own_edema, sort_lines
+from sifdetect.limbs import Lines, as_transverse, large, own_edema
+from sifdetect.marrow import Marrow, marrow_of, shown_by, told_apart
 from sifdetect.measurements import (
     SIDES,
     Measurements,
@@ -22,7 +22,7 @@ from sifdetect.measurements import (
     TransverseLimb,
     main_limb,
 )
-from sifdetect.mimics import Mimics, find, follows_joint, sacroiliac_edema
+from sifdetect.mimics import find, follows_joint
 from sifdetect.patient_order import as_it_was, in_patient_order
 from sifdetect.ring import ring_of
 from sifdetect.score import MIN_EDEMA_MM3, likelihood, score
@@ -46,16 +46,6 @@ MIDLINE_MM = 3.0
 """A finding crosses the midline where it reaches this far, two voxels, on both sides of it."""
 
 
-@dataclass(frozen=True)
-class _Marrow:
-    """What surrounds the lines: voxels of each half, None where the scan cannot show them."""
-
-    edema: dict[Side, Points] | None
-    sclerosis: dict[Side, Points] | None
-    strut: Points | None
-    set_aside: tuple[OtherFinding, ...]
-
-
 def measure(
     segmentation: Segmentation, *, fluid_sensitive: bool, modality: Modality
 ) -> Measurements:
@@ -77,12 +67,8 @@ def measure(
     stored, segmentation = segmentation, in_patient_order(segmentation)
     sacrum = describe(segmentation)
     mimics = find(sacrum)
-    marrow = _marrow(sacrum, mimics, _shown(fluid_sensitive, modality))
-    drawn = sort_lines(sacrum)
-    unsure = doubtful(sacrum, drawn, _swollen(sacrum, marrow))
-    lines = drawn.without(unsure)
-    marrow = _joints_set_aside(sacrum, lines, marrow)
-    lines = lines.without([one.side for one in marrow.set_aside])
+    marrow = marrow_of(sacrum, mimics, shown_by(fluid_sensitive, modality))
+    lines, marrow, uncertain = told_apart(sacrum, marrow)
     found = list(_found(sacrum, lines, marrow))
     components = np.zeros(segmentation.grid.shape, dtype=np.uint8)
     outlined = [_outlined(sacrum, one, points, marrow) for one, points in found]
@@ -107,7 +93,7 @@ def measure(
         comminution_mm3=0.0 if limb is None else comminution_mm3(sacrum, across, limb),
         ring=ring_of(segmentation.anatomy, segmentation.lesions, segmentation.frame),
         midline_line=lines.midline_line,
-        other_findings=(*told(sacrum, drawn, unsure), *mimics.findings, *marrow.set_aside),
+        other_findings=(*uncertain, *mimics.findings, *marrow.set_aside),
         score=score(
             sacrum, mimics, shown=marrow.edema, aside={one.side for one in marrow.set_aside}
         ),
@@ -116,46 +102,7 @@ def measure(
     )
 
 
-def _shown(fluid_sensitive: bool, modality: Modality) -> LesionBit:
-    """What of edema and sclerosis the scan can show."""
-    if modality is Modality.CT:
-        return LesionBit.SCLEROSIS
-    return LesionBit.EDEMA if fluid_sensitive else LesionBit(0)
-
-
-def _marrow(sacrum: Sacrum, mimics: Mimics, shown: LesionBit) -> _Marrow:
-    segmentation = sacrum.segmentation
-    sclerosis = edema = strut = None
-    if LesionBit.SCLEROSIS in shown:
-        dense = sacrum.points(lesion(segmentation, LesionBit.SCLEROSIS) & sacrum.mask)
-        sclerosis = {side: dense.of(*HALF[side]) for side in SIDES}
-    if LesionBit.EDEMA in shown:
-        mask = lesion(segmentation, LesionBit.EDEMA) & sacrum.mask & ~mimics.near_mass
-        bright = sacrum.points(mask)
-        edema = {side: bright.of(*HALF[side]) for side in SIDES}
-        strut = edema_strut(sacrum, bright, MIN_EDEMA_MM3)
-    return _Marrow(edema, sclerosis, strut, ())
-
-
-def _swollen(sacrum: Sacrum, marrow: _Marrow) -> set[Side]:
-    """The sides with edema enough for a finding."""
-    edema = marrow.edema or {}
-    sides = {side for side, own in edema.items() if large(sacrum, own, MIN_EDEMA_MM3) is not None}
-    return sides if marrow.strut is None else {*sides, Side.MIDLINE}
-
-
-def _joints_set_aside(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> _Marrow:
-    """The same, without the edema of sacroiliac joints."""
-    # Beside a line across the bodies edema is the fracture's.
-    if marrow.edema is None or len(lines.of[Side.MIDLINE]):
-        return marrow
-    joints = [sacroiliac_edema(sacrum, marrow.edema[s], lines.of[s], s) for s in SIDES]
-    aside = tuple(one for one in joints if one is not None)
-    none = {one.side: marrow.edema[one.side].only(np.array([], dtype=np.int64)) for one in aside}
-    return replace(marrow, edema={**marrow.edema, **none}, set_aside=aside)
-
-
-def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Fracture, Points]]:
+def _found(sacrum: Sacrum, lines: Lines, marrow: Marrow) -> Iterator[tuple[Fracture, Points]]:
     """Each finding with the voxels that it is measured on: right, left, midline."""
     alar = False
     for side in SIDES:
@@ -182,7 +129,7 @@ def _found(sacrum: Sacrum, lines: Lines, marrow: _Marrow) -> Iterator[tuple[Frac
 
 
 def _outlined(
-    sacrum: Sacrum, fracture: Fracture, points: Points, marrow: _Marrow
+    sacrum: Sacrum, fracture: Fracture, points: Points, marrow: Marrow
 ) -> NDArray[np.int64]:
     """(n, 3) voxels of a finding as it is shown: a line that lies in edema with that edema."""
     if fracture.basis is not Basis.LINE_AND_EDEMA or marrow.edema is None:
@@ -265,7 +212,7 @@ def _half(
     sacrum: Sacrum,
     side: Side,
     lines: Lines,
-    marrow: _Marrow,
+    marrow: Marrow,
     found: list[tuple[Fracture, Points]],
 ) -> SideMeasurements:
     own = {fracture.side: (points, fracture.basis) for fracture, points in found}
@@ -289,9 +236,7 @@ def _volume_mm3(sacrum: Sacrum, marrow: dict[Side, Points] | None, side: Side) -
     return None if marrow is None else sacrum.volume_mm3(marrow[side])
 
 
-def _transverse(
-    lines: Lines, marrow: _Marrow, midline: Points | None
-) -> tuple[TransverseLimb, ...]:
+def _transverse(lines: Lines, marrow: Marrow, midline: Points | None) -> tuple[TransverseLimb, ...]:
     if lines.transverse or midline is None or len(lines.of[Side.MIDLINE]):
         return lines.transverse
     assert marrow.strut is not None

@@ -14,7 +14,7 @@ from sifdetect.anatomy import Modality
 from sifdetect.bundle import localizer_spec
 from sifdetect.errors import ConfigurationError
 from sifdetect.learn.dataset import Pool
-from sifdetect.learn.losses import localizer_loss, region_loss
+from sifdetect.learn.losses import lesion_loss, localizer_loss, region_loss
 from sifdetect.learn.train import TrainConfig, Trainer, read_config, train
 from tests.conftest import ROOT
 from tests.pools import blob
@@ -117,6 +117,32 @@ def test_a_perfect_answer_costs_less_than_a_wrong_one(kind: str) -> None:
     right = loss(torch.cat([anatomy, rest], 1), classes, targets, weight)
     wrong = loss(torch.cat([-anatomy, 1 - rest], 1), classes, targets, weight)
     assert float(right) < 0.25 < float(wrong)
+
+
+def _sheet(thickness: int) -> torch.Tensor:
+    """(1, 5, 16, 16, 16) a fracture line of so many voxels across the middle, and nothing else."""
+    lesions = torch.zeros((1, 5, 16, 16, 16))
+    lesions[:, 1, 8 - thickness // 2 : 8 + (thickness + 1) // 2] = 1
+    return lesions
+
+
+def test_a_line_too_thick_can_be_made_to_cost_more() -> None:
+    """What lies within three voxels of a line; elsewhere, and in other lesions, nothing changes."""
+    truth, weight = _sheet(1), torch.ones((1, 16, 16, 16))
+    far, edema = _sheet(1), _sheet(1)
+    far[:, 1, 14] = 1
+    edema[:, 0, 7:10] = 1
+    costs = {
+        thin: [
+            float(lesion_loss(8 * one - 4, truth, weight, thin=thin))
+            for one in (truth, _sheet(5), far, edema)
+        ]
+        for thin in (0.0, 1.5)
+    }
+    plain, strict = costs[0.0], costs[1.5]
+    assert strict[1] - strict[0] > 1.5 * (plain[1] - plain[0])
+    for number in (2, 3):
+        assert strict[number] - strict[0] == pytest.approx(plain[number] - plain[0], rel=0.1)
 
 
 def test_voxels_out_of_view_cost_nothing() -> None:

@@ -39,6 +39,7 @@ class TrainConfig:
         minutes: the run stops, resumable, after so many.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        thin: weight of what lies beside a fracture line, see ``losses.lesion_loss``.
         cache_mb: memory for samples that were read, for each process.
     """
 
@@ -66,6 +67,7 @@ class TrainConfig:
     mix: str = ""
     share: float = 0.5
     exclude: tuple[str, ...] = ()
+    thin: float = 0.0
     cache_mb: float = 4000.0
 
     @cached_property

@@ -3,6 +3,8 @@ terms whose truth is not known."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -13,29 +15,48 @@ from sifdetect.learn.dataset import PLACE_KNOWN
 LESION_WEIGHT = (1.5, 1.5, 1.5, 1.5, 1.0)
 """Weight of a positive voxel by lesion. Twice as much made lines twice as thick as their labels."""
 
+BESIDE = 3
+"""Voxels, some 4.5 mm, that count as beside a fracture line."""
+_LINE = list(LesionBit).index(LesionBit.FRACTURE_LINE)
 
-def region_loss(
-    output: Tensor,
-    classes: Tensor,
-    targets: Tensor,
-    weight: Tensor,
-    *,
-    known: Tensor | None = None,
-    possible: Tensor | None = None,
-) -> Tensor:
+
+@dataclass(frozen=True)
+class RegionLoss:
     """Soft Dice and cross entropy for anatomy, Tversky and BCE for lesions, L1 for the level.
 
-    Args:
-        output: (n, 8 + 5 + 1, …). classes: (n, …). targets: (n, 5 + 1, …). weight: (n, …).
-        known, possible: (n, …) uint8, see ``dataset``; None where everything is known.
+    Attributes:
+        thin: see ``lesion_loss``.
     """
-    count, lesions = len(RegionClass), len(LesionBit)
-    anatomy = anatomy_loss(output[:, :count], classes, weight, possible=possible)
-    logits = output[:, count : count + lesions]
-    found = lesion_loss(logits, targets[:, :lesions], weight, known=known)
-    sacral = (classes > 0) & (classes < RegionClass.L5) & _has(known, PLACE_KNOWN)
-    level = _masked_l1(output[:, -1:], targets[:, -1:], sacral * weight)
-    return anatomy + found + 0.3 * level
+
+    thin: float = 0.0
+
+    def __call__(
+        self,
+        output: Tensor,
+        classes: Tensor,
+        targets: Tensor,
+        weight: Tensor,
+        *,
+        known: Tensor | None = None,
+        possible: Tensor | None = None,
+    ) -> Tensor:
+        """The loss of one batch.
+
+        Args:
+            output: (n, 8 + 5 + 1, …). classes: (n, …). targets: (n, 5 + 1, …). weight: (n, …).
+            known, possible: (n, …) uint8, see ``dataset``; None where everything is known.
+        """
+        count, lesions = len(RegionClass), len(LesionBit)
+        anatomy = anatomy_loss(output[:, :count], classes, weight, possible=possible)
+        logits = output[:, count : count + lesions]
+        found = lesion_loss(logits, targets[:, :lesions], weight, known=known, thin=self.thin)
+        sacral = (classes > 0) & (classes < RegionClass.L5) & _has(known, PLACE_KNOWN)
+        level = _masked_l1(output[:, -1:], targets[:, -1:], sacral * weight)
+        return anatomy + found + 0.3 * level
+
+
+region_loss = RegionLoss()
+"""With every voxel's weight the same."""
 
 
 def localizer_loss(
@@ -89,9 +110,22 @@ def anatomy_loss(
 
 
 def lesion_loss(
-    logits: Tensor, truth: Tensor, weight: Tensor, *, known: Tensor | None = None
+    logits: Tensor,
+    truth: Tensor,
+    weight: Tensor,
+    *,
+    known: Tensor | None = None,
+    thin: float = 0.0,
 ) -> Tensor:
-    """Tversky 0.4/0.6 (Salehi 2017) and weighted BCE, each lesion a channel of its own."""
+    """Tversky 0.4/0.6 (Salehi 2017) and weighted BCE, each lesion a channel of its own.
+
+    Args:
+        logits, truth: (n, 5, …). weight: (n, …).
+        known: (n, …) uint8, see ``dataset``; None where everything is known.
+        thin: how much more what is BESIDE a line, and none, weighs than what is far from any. Where
+            a network cannot tell which of some voxels a line runs through, the losses alone make it
+            mark them all.
+    """
     positive = torch.tensor(LESION_WEIGHT, device=logits.device).view(1, -1, 1, 1, 1)
     entropy = functional.binary_cross_entropy_with_logits(
         logits, truth, pos_weight=positive, reduction="none"
@@ -100,6 +134,8 @@ def lesion_loss(
     if known is not None:
         bits = torch.tensor([lesion.value for lesion in LesionBit], device=known.device)
         seen = seen * ((known[:, None] & bits.view(1, -1, 1, 1, 1)) > 0)
+    if thin:
+        seen = seen + thin * seen * _beside_lines(truth)
     entropy = (entropy * seen).sum() / weight.sum().clamp(min=1)
     probability = logits.sigmoid()
     overlap = torch.einsum("ncxyz,ncxyz,ncxyz->c", probability, truth, seen)
@@ -110,6 +146,15 @@ def lesion_loss(
     if not present.any():
         return entropy
     return entropy + 0.6 * (1 - tversky[present]).mean()
+
+
+def _beside_lines(truth: Tensor) -> Tensor:
+    """(n, 5, …) 1 in the line's channel within BESIDE voxels of a line, outside of it; else 0."""
+    line = truth[:, _LINE : _LINE + 1]
+    around = functional.max_pool3d(line, 2 * BESIDE + 1, stride=1, padding=BESIDE) - line
+    others = torch.zeros_like(truth)
+    others[:, _LINE : _LINE + 1] = around
+    return others
 
 
 def _marginal(likelihood: Tensor, possible: Tensor) -> tuple[Tensor, Tensor]:

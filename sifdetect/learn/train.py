@@ -31,7 +31,7 @@ from sifdetect.learn.config import TrainConfig, read_config, write_config
 from sifdetect.learn.feed import Feed
 from sifdetect.learn.jobs import keep_freed_memory
 from sifdetect.learn.journal import Journal
-from sifdetect.learn.losses import localizer_loss, region_loss
+from sifdetect.learn.losses import RegionLoss, localizer_loss
 
 __all__ = ["TrainConfig", "Trainer", "main", "read_config", "train"]
 
@@ -172,7 +172,8 @@ class Trainer:
             torch.from_numpy(np.stack([getattr(p, name) for p in patches])).to(device)
             for name in ("classes", "targets", "weight")
         )
-        chosen = region_loss if self.config.spec.task is Task.REGION else localizer_loss
+        region = self.config.spec.task is Task.REGION
+        chosen = RegionLoss(self.config.thin) if region else localizer_loss
         known, possible = _knowledge(patches, device)
         return chosen(output.float(), classes, targets, weight, known=known, possible=possible)
 
