@@ -49,3 +49,20 @@ def test_a_hollow_ala_may_keep_a_belt_along_the_joint() -> None:
             whole += bool(lateral < 0.7 * medial)
     assert belts >= 5
     assert whole >= 5
+
+
+def test_the_belt_follows_a_joint_that_is_no_plane() -> None:
+    """Beside an oblique hip bone the dense part keeps its breadth at every level."""
+    classes = sacrum()
+    shift = np.arange(SHAPE[2]) // 4
+    for k in range(8, 36):
+        classes[: 4 + shift[k], :, k] = RegionClass.HIP
+    hip, breadths = classes == RegionClass.HIP, []
+    for seed in range(30):
+        beyond = remodel._beyond_belt(hip, PLACE_MM, np.random.default_rng(seed))
+        assert beyond[hip].mean() < 0.1
+        belt = ~hip & (beyond < 0.5)
+        breadths.append([3.0 * belt[:30, 14:26, k].sum(axis=0).mean() for k in (12, 22, 32)])
+    assert np.ptp(np.array(breadths), axis=1).mean() < 4.0
+    assert np.array(breadths).mean(axis=1).max() > 8.0
+    assert np.array(breadths).mean(axis=1).min() < 8.0
