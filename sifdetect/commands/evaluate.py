@@ -41,6 +41,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--anatomy", metavar="SOURCE", help="bones of made cases, as for synth")
     parser.add_argument("--shifted", type=float, metavar="SHARE", help=SHIFTED)
     parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="where made cases stay, to be read next time"
+    )
+    parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes side by side (default: 1)"
     )
     parser.add_argument(
@@ -61,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("Cases cannot be made without a seed", hint="Add --seed")
     if data is not None and options.shifted is not None:
         raise UsageError("Cases that are read cannot be shifted", hint="Give --cases instead")
+    if data is not None and options.keep is not None:
+        raise UsageError("Cases that are read are kept anyway", hint="Leave out --keep")
     from sifdetect import app  # noqa: PLC0415  # heavy; --help must not wait for it
     from sifdetect.engine import Engine  # noqa: PLC0415  # as above
     from sifdetect.learn.evaluation import report  # noqa: PLC0415  # as above
@@ -109,6 +114,7 @@ def _source(data: Path | None, options: argparse.Namespace) -> Source:
         seed=options.seed,
         profiles=sources.profiles_of(options.profile),
         making=cases.Making(anatomy=anatomy, shifted=options.shifted or 0.0),
+        kept=options.keep,
     )
 
 

@@ -1,5 +1,5 @@
 """Cases with their truth: from a folder as ``sifdetect synth --format nifti`` writes it, or made
-one after the other and thrown away again."""
+one after the other, and thrown away again unless they are to be kept."""
 
 from __future__ import annotations
 
@@ -148,6 +148,10 @@ class Stored:
 class Generated:
     """``count`` cases from ``seed`` on, of these profiles in turn, each thrown away after use.
 
+    Attributes:
+        kept: folder where they stay instead, for networks to come: most of the time goes into
+            making them. A case that lies there is made anew only by another generator.
+
     Raises:
         UsageError: a profile does not exist, or there are no cases.
     """
@@ -156,6 +160,7 @@ class Generated:
     seed: int
     profiles: tuple[str, ...]
     making: Making
+    kept: Path | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.profiles if name not in PROFILES]
@@ -179,9 +184,10 @@ class Generated:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Case]:
-        """The case, made now."""
+        """The case, made now or lying there."""
         seed, profile, shifted = self.made_from(name)
-        with tempfile.TemporaryDirectory(prefix="sifdetect-") as folder:
+        passing = tempfile.TemporaryDirectory(prefix="sifdetect-")
+        with passing if self.kept is None else nullcontext(self.kept) as folder:
             (made,) = write_cases(
                 Path(folder),
                 [seed],
