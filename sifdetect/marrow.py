@@ -15,6 +15,10 @@ from sifdetect.measurements import SIDES
 from sifdetect.mimics import Mimics, sacroiliac_edema
 from sifdetect.score import MIN_EDEMA_MM3
 
+FAINT = 0.2
+"""Probability of edema from which a band between two broken alae is the strut of an H (decision
+0039)."""
+
 
 @dataclass(frozen=True)
 class Marrow:
@@ -23,13 +27,20 @@ class Marrow:
     Attributes:
         edema, sclerosis: voxels of each half; None where the scan cannot show them.
         strut: edema that runs across the bodies; None where there is none.
+        faint: such edema that is too faint to be outlined, where there is no other.
         set_aside: what is a joint's and no fracture's; its edema is in none of the halves.
     """
 
     edema: dict[Side, Points] | None
     sclerosis: dict[Side, Points] | None
     strut: Points | None
+    faint: Points | None
     set_aside: tuple[OtherFinding, ...]
+
+    @property
+    def aside(self) -> set[Side]:
+        """The sides of what is set aside."""
+        return {one.side for one in self.set_aside}
 
 
 def shown_by(fluid_sensitive: bool, modality: Modality) -> LesionBit:
@@ -48,16 +59,20 @@ def marrow_of(sacrum: Sacrum, mimics: Mimics, shown: LesionBit) -> Marrow:
         shown: what of edema and sclerosis the scan can show.
     """
     segmentation = sacrum.segmentation
-    sclerosis = edema = strut = None
+    sclerosis = edema = strut = faint = None
     if LesionBit.SCLEROSIS in shown:
         dense = sacrum.points(lesion(segmentation, LesionBit.SCLEROSIS) & sacrum.mask)
         sclerosis = {side: dense.of(*HALF[side]) for side in SIDES}
     if LesionBit.EDEMA in shown:
-        mask = lesion(segmentation, LesionBit.EDEMA) & sacrum.mask & ~mimics.near_mass
-        bright = sacrum.points(mask)
+        free = sacrum.mask & ~mimics.near_mass
+        bright = sacrum.points(lesion(segmentation, LesionBit.EDEMA) & free)
         edema = {side: bright.of(*HALF[side]) for side in SIDES}
         strut = edema_strut(sacrum, bright, MIN_EDEMA_MM3)
-    return Marrow(edema, sclerosis, strut, ())
+        if strut is None:
+            likely = segmentation.probability[list(LesionBit).index(LesionBit.EDEMA)]
+            hint = sacrum.points((likely >= FAINT) & free)
+            faint = edema_strut(sacrum, hint, MIN_EDEMA_MM3)
+    return Marrow(edema, sclerosis, strut, faint, ())
 
 
 def told_apart(sacrum: Sacrum, marrow: Marrow) -> tuple[Lines, Marrow, tuple[OtherFinding, ...]]:
@@ -66,7 +81,7 @@ def told_apart(sacrum: Sacrum, marrow: Marrow) -> tuple[Lines, Marrow, tuple[Oth
     unsure = doubtful(sacrum, drawn, _swollen(sacrum, marrow))
     lines = drawn.without(unsure)
     marrow = _joints_set_aside(sacrum, lines, marrow)
-    lines = lines.without([one.side for one in marrow.set_aside])
+    lines = lines.without(marrow.aside)
     return lines, marrow, tuple(told(sacrum, drawn, unsure))
 
 

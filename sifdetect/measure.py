@@ -79,6 +79,7 @@ def measure(
     of = {fracture.side: points for fracture, points in found}
     limb, across = main_limb(lines.transverse), lines.of[Side.MIDLINE]
     wall = None if limb is None else wall_break(sacrum, limb.level)
+    transverse = _transverse(lines, marrow, of.get(Side.MIDLINE))
     placed = tuple(
         _placed(sacrum, fracture, number, index)
         for number, ((fracture, _), index) in enumerate(zip(found, outlined, strict=True), 1)
@@ -87,16 +88,14 @@ def measure(
         fractures=with_break(placed, wall),
         components=as_it_was(LabelMap(components, segmentation.grid), stored),
         sides={side: _half(sacrum, side, lines, marrow, found) for side in SIDES},
-        transverse=_transverse(lines, marrow, of.get(Side.MIDLINE)),
+        transverse=transverse,
         wall=wall,
         boundaries=boundary_breaks(sacrum),
         comminution_mm3=0.0 if limb is None else comminution_mm3(sacrum, across, limb),
         ring=ring_of(segmentation.anatomy, segmentation.lesions, segmentation.frame),
-        midline_line=lines.midline_line,
+        midline_line=lines.midline_line and not transverse,
         other_findings=(*uncertain, *mimics.findings, *marrow.set_aside),
-        score=score(
-            sacrum, mimics, shown=marrow.edema, aside={one.side for one in marrow.set_aside}
-        ),
+        score=score(sacrum, mimics, shown=marrow.edema, aside=marrow.aside, modality=modality),
         modality=modality,
         fluid_sensitive=fluid_sensitive,
     )
@@ -104,7 +103,7 @@ def measure(
 
 def _found(sacrum: Sacrum, lines: Lines, marrow: Marrow) -> Iterator[tuple[Fracture, Points]]:
     """Each finding with the voxels that it is measured on: right, left, midline."""
-    alar = False
+    alae = 0
     for side in SIDES:
         edema = marrow.edema[side] if marrow.edema is not None else None
         dense = marrow.sclerosis[side] if marrow.sclerosis is not None else None
@@ -115,7 +114,7 @@ def _found(sacrum: Sacrum, lines: Lines, marrow: Marrow) -> Iterator[tuple[Fract
         )
         named = _named(sacrum, side, line=lines.of[side], edema=own, dense=dense)
         if named is not None:
-            alar = True
+            alae += 1
             basis, points = named
             fracture = _fracture(sacrum, side, basis=basis, points=points, edema=edema, dense=dense)
             yield fracture, points
@@ -123,7 +122,9 @@ def _found(sacrum: Sacrum, lines: Lines, marrow: Marrow) -> Iterator[tuple[Fract
     if len(across):
         basis = Basis.LINE if strut is None else Basis.LINE_AND_EDEMA
         yield _fracture(sacrum, Side.MIDLINE, basis=basis, points=across, edema=strut), across
-    elif alar and strut is not None:
+        return
+    strut = marrow.faint if strut is None and alae == len(SIDES) else strut
+    if alae and strut is not None:
         basis = Basis.EDEMA
         yield _fracture(sacrum, Side.MIDLINE, basis=basis, points=strut, edema=strut), strut
 
@@ -237,7 +238,16 @@ def _volume_mm3(sacrum: Sacrum, marrow: dict[Side, Points] | None, side: Side) -
 
 
 def _transverse(lines: Lines, marrow: Marrow, midline: Points | None) -> tuple[TransverseLimb, ...]:
-    if lines.transverse or midline is None or len(lines.of[Side.MIDLINE]):
+    """The limbs that the lines make, else that of edema across the bodies.
+
+    Of a line in it only a part may be seen: one that is wider than it is tall is the edema's.
+    """
+    if lines.transverse or midline is None:
         return lines.transverse
-    assert marrow.strut is not None
-    return (as_transverse(marrow.strut, Basis.EDEMA),)
+    line, edema = lines.of[Side.MIDLINE], marrow.strut
+    if len(line) == 0:
+        return (as_transverse(midline, Basis.EDEMA),)
+    if edema is None or np.ptp(line.frame_mm[:, 0]) <= np.ptp(line.frame_mm[:, 2]):
+        return ()
+    within = edema.level.min() <= np.median(line.level) <= edema.level.max()
+    return (as_transverse(edema, Basis.EDEMA),) if within else ()

@@ -6,15 +6,18 @@ from collections.abc import Collection
 
 import numpy as np
 
-from sifdetect.anatomy import LesionBit, Side
+from sifdetect.anatomy import AnatomyLabel, LesionBit, Modality, Side
 from sifdetect.components import Points, Sacrum
-from sifdetect.limbs import MIN_LINE_MM3
 from sifdetect.measurements import SIDES
 from sifdetect.mimics import Mimics
 from sifdetect.volume import Floats
 
 MIN_EDEMA_MM3 = 1000.0
 """One millilitre, a ball 12 mm across: an ala holds 20–30, and blur or a vessel makes less."""
+
+LINE_MM3 = {Modality.CT: 80.0, Modality.MR: 200.0}
+"""A sheet 1.5 mm thick and 7 or 11 mm square: most of what is taken for a line by mistake is
+smaller. CT's is to follow MR's (decision 0038)."""
 
 SURE = 0.98
 """A probability from which a line counts however small it is, and in the bodies alone."""
@@ -26,15 +29,20 @@ def score(
     *,
     shown: dict[Side, Points] | None,
     aside: Collection[Side],
+    modality: Modality,
 ) -> float:
-    """The probability that the most suspicious MIN_LINE_MM3 of the sacrum reach for a line, or
+    """The probability that the most suspicious LINE_MM3 of the sacrum reach for a line, or
     MIN_EDEMA_MM3 of one half for edema, whichever is more; joints and masses are left out.
+
+    On MR a line in the bodies counts where it is SURE: these fractures run through an ala or a
+    corridor, and what the bodies have by themselves is remnants of discs (decision 0038).
 
     Args:
         sacrum: the bone.
         mimics: what is set aside.
         shown: edema of each half; None where the scan cannot show it.
         aside: sides whose edema, and line if any, are those of a joint.
+        modality: of the scan.
     """
     segmentation, voxel = sacrum.segmentation, sacrum.segmentation.grid.voxel_volume_mm3
     values = segmentation.probability
@@ -42,7 +50,9 @@ def score(
     bone = sacrum.mask.copy()
     for side in aside:
         bone[tuple(sacrum.halves[side].index.T)] = False
-    scores = [_nth(line[bone], MIN_LINE_MM3 / voxel)]
+    if modality is Modality.MR:
+        bone &= (segmentation.anatomy.values != AnatomyLabel.SACRAL_BODY) | (line >= SURE)
+    scores = [_nth(line[bone], LINE_MM3[modality] / voxel)]
     if shown is not None:
         bright = values[list(LesionBit).index(LesionBit.EDEMA)]
         for side in SIDES:

@@ -1,4 +1,4 @@
-"""Lines that are told as uncertain, and not as a fracture."""
+"""Lines that are not stated as a fracture, and what they do not add to a study's score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sifdetect.anatomy import LesionBit, Modality, Side
 from sifdetect.findings import Basis
 from sifdetect.measure import measure
 from sifdetect.measurements import UNCERTAIN, Measurements
-from sifdetect.score import SURE
+from sifdetect.score import LINE_MM3, SURE
 from sifdetect.volume import Segmentation
 from tests.phantoms import ACROSS_MM, SPACING_MM, Phantom
 
@@ -105,3 +105,31 @@ def test_edema_across_the_bodies_makes_their_line_count() -> None:
     phantom.lesions[strut] |= LesionBit.EDEMA.value
     wet = measure(phantom.segmentation(), fluid_sensitive=True, modality=Modality.MR)
     assert stated(wet) == {Side.RIGHT, Side.MIDLINE}
+
+
+def on_mr(phantom: Phantom | Segmentation) -> Measurements:
+    """As read from a T1."""
+    seen = phantom.segmentation() if isinstance(phantom, Phantom) else phantom
+    return measure(seen, fluid_sensitive=False, modality=Modality.MR)
+
+
+def test_the_score_of_mr_is_that_of_lines_outside_the_bodies() -> None:
+    """Whatever lies in the bodies, unless it is nearly certain; on CT it counts."""
+    remnant = Phantom().across(1.0, INSIDE_MM, INSIDE_MM)
+    assert on_mr(remnant).score == pytest.approx(0.05)
+    assert on_ct(remnant).score == pytest.approx(0.9)
+    assert on_mr(at(remnant, SURE + 0.01)).score == pytest.approx(SURE + 0.01)
+    assert on_mr(Phantom().across(1.0)).score == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("modality", list(Modality))
+def test_the_score_needs_a_line_of_a_certain_size(modality: Modality) -> None:
+    """LINE_MM3 of bone; less is what the score of whole bones is made of."""
+    small, large = Phantom(), Phantom()
+    for phantom, count in ((small, 0.8), (large, 1.2)):
+        ala = np.argwhere(phantom.sacrum & (phantom.x > 30))
+        some = ala[: round(count * LINE_MM3[modality] / SPACING_MM**3)]
+        phantom.lesions[tuple(some.T)] |= LesionBit.FRACTURE_LINE.value
+    read = {Modality.CT: on_ct, Modality.MR: on_mr}[modality]
+    assert read(small).score == pytest.approx(0.05)
+    assert read(large).score == pytest.approx(0.9)
