@@ -66,3 +66,18 @@ def test_the_belt_follows_a_joint_that_is_no_plane() -> None:
     assert np.ptp(np.array(breadths), axis=1).mean() < 4.0
     assert np.array(breadths).mean(axis=1).max() > 8.0
     assert np.array(breadths).mean(axis=1).min() < 8.0
+
+
+def test_a_dense_core_ends_at_an_oblique_border_on_both_sides() -> None:
+    """Bodies gain, the lateral alae do not; where it ends differs from level to level."""
+    bone, slanted = sacrum() > 0, 0
+    for seed in range(20):
+        image = np.zeros(SHAPE, dtype=np.float32)
+        remodel.core(image, bone, PLACE_MM, np.random.default_rng(seed))
+        assert not image[~bone].any()
+        assert image[24, 20, 24] >= image[7, 20, 24]
+        assert image[24, 20, 24] >= image[41, 20, 24]
+        half = image[24, 20, 24] / 2
+        above, below = (int((image[24:42, 20, k] > half).sum()) for k in (30, 18))
+        slanted += above != below
+    assert slanted >= 10
