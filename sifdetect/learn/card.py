@@ -218,7 +218,8 @@ def _provenance(spec: BundleSpec) -> str:
 
 def _limits(spec: BundleSpec) -> str:
     first = (
-        "Trained further on the samples named above, which were not checked by the authors."
+        "Trained further from other weights, on the samples named above, for which whoever shares"
+        " the bundle answers."
         if _further(spec)
         else "Trained on synthetic cases alone."
     )
