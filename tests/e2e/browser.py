@@ -184,6 +184,14 @@ class Viewing:
         points = [[float(x), float(y)] for x, y in points_px]
         return np.asarray(self._page.evaluate(_TO_WORLD, points), dtype=np.float64)
 
+    def scroll(self, slices: int) -> None:
+        """Go that many slices on in the first viewport, with the wheel."""
+        self._page.locator("[data-cy=viewport-pane]").first.hover()
+        for _ in range(slices):
+            self._page.mouse.wheel(0, 100)
+            self._page.wait_for_timeout(100)
+        self._settle()
+
     def keep(self, name: str) -> None:
         """Write the page as a picture below ``out/viewer``."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

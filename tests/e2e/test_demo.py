@@ -92,6 +92,9 @@ def test_what_the_networks_found_shows_over_the_true_fracture(opened: Opened) ->
     viewing.show("PELVIS BONEPLUS", whole=True)
     assert mask_of(viewing.pixels(), color_of(1)).sum() == 0
     viewing.show(name, until="SEG")
+    assert mask_of(viewing.pixels(), color_of(1)).sum() > 0
+    # The viewer opens a segmentation at its tip.
+    viewing.scroll(5)
     viewing.keep("demo-seg")
     colored = mask_of(viewing.pixels(), color_of(1))
     assert colored.sum() > 100
