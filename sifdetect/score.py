@@ -8,6 +8,7 @@ import numpy as np
 
 from sifdetect.anatomy import AnatomyLabel, LesionBit, Modality, Side
 from sifdetect.components import Points, Sacrum
+from sifdetect.limbs import MIN_LINE_MM3
 from sifdetect.measurements import SIDES
 from sifdetect.mimics import Mimics
 from sifdetect.volume import Floats
@@ -15,7 +16,7 @@ from sifdetect.volume import Floats
 MIN_EDEMA_MM3 = 1000.0
 """One millilitre, a ball 12 mm across: an ala holds 20–30, and blur or a vessel makes less."""
 
-LINE_MM3 = {Modality.CT: 80.0, Modality.MR: 200.0}
+LINE_MM3 = {Modality.CT: MIN_LINE_MM3, Modality.MR: 200.0}
 """A sheet 1.5 mm thick and 7 or 11 mm square: most of what is taken for a line by mistake is
 smaller. CT's is to follow MR's (decision 0038)."""
 
